@@ -1,0 +1,1 @@
+"""Cost: what the actor minimises, one cost per file."""

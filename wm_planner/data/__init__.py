@@ -1,0 +1,1 @@
+"""Recorded experience: play collection and datasets."""

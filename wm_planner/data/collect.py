@@ -1,0 +1,77 @@
+"""Collect play in parallel processes. Same seed, same data, whatever the number of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from wm_planner.configurator.contract import load_contract
+from wm_planner.data.dataset import Episodes, write_episodes
+from wm_planner.sim.environment import Environment
+from wm_planner.sim.play import PLAY
+from wm_planner.sim.tasks import COLLECTION, Task, get_task
+
+_environment: Environment | None = None
+
+
+def ground_truth(env: Environment) -> np.ndarray:
+    """Tool position (3,), then the cube's (x, y, cos 4 yaw, sin 4 yaw) where there is one."""
+    tool = env.world.panda.tool_position()
+    if env.world.cube is None:
+        return tool.astype(np.float32)
+    x, y, _, yaw = env.world.cube_pose()
+    return np.array([*tool, x, y, np.cos(4 * yaw), np.sin(4 * yaw)], np.float32)
+
+
+def collect_episode(env: Environment, seed: int, index: int, steps: int) -> tuple[np.ndarray, ...]:
+    """One episode of play: frames, joints, actions, state."""
+    rng = np.random.default_rng([seed, COLLECTION, index])
+    observation = env.reset(env.task.sample(rng))
+    play = PLAY[env.task.name](env, rng)
+    frames, joints = [observation.frame], [observation.joints]
+    actions, state = [], [ground_truth(env)]
+    for _ in range(steps):
+        action = play.act()
+        observation = env.step(action)
+        frames.append(observation.frame)
+        joints.append(observation.joints)
+        actions.append(action)
+        state.append(ground_truth(env))
+    return np.stack(frames), np.float32(joints), np.float32(actions), np.stack(state)
+
+
+def _start(task: str) -> None:
+    global _environment
+    _environment = Environment(get_task(task))
+
+
+def _episode(seed: int, index: int, steps: int) -> tuple[int, tuple[np.ndarray, ...]]:
+    assert _environment is not None
+    return index, collect_episode(_environment, seed, index, steps)
+
+
+def collect(
+    task: Task,
+    path: Path,
+    episodes: int,
+    steps: int,
+    seed: int,
+    workers: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Play `episodes` episodes of `steps` control steps and write them to `path`."""
+    done: dict[int, tuple[np.ndarray, ...]] = {}
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task.name,)) as pool:
+        futures = [pool.submit(_episode, seed, index, steps) for index in range(episodes)]
+        for future in as_completed(futures):
+            index, arrays = future.result()
+            done[index] = arrays
+            progress(len(done))
+    frames, joints, actions, state = (np.stack([done[i][k] for i in range(episodes)]) for k in range(4))
+    provenance = {"task": task.name, "seed": seed, "episodes": episodes, "steps": steps, "play": PLAY[task.name].__name__}
+    write_episodes(path, Episodes(frames, joints, actions, state, load_contract(task.contract)), provenance)

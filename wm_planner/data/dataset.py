@@ -1,0 +1,66 @@
+"""Recorded experience on disk: one HDF5 file of equal-length episodes.
+
+Layout: frames (N, T+1, S, S, 3) uint8, joints (N, T+1, J) float32, actions (N, T, A) float32 normalised,
+state (N, T+1, K) float32 ground truth for probes and the true-state ceiling, never given to the model.
+The contract travels in the file's attributes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from wm_planner.configurator.contract import Contract, parse_contract
+
+
+class DatasetError(ValueError):
+    """A dataset that cannot be read or does not fit."""
+
+
+class Episodes(NamedTuple):
+    """Arrays of equal-length episodes; shapes as in the module docstring."""
+
+    frames: np.ndarray
+    joints: np.ndarray
+    actions: np.ndarray
+    state: np.ndarray
+    contract: Contract
+
+
+def write_episodes(path: Path, episodes: Episodes, provenance: dict) -> None:
+    """Write a dataset whole or not at all: it appears under its name only when complete."""
+    partial = path.with_suffix(".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(partial, "w") as file:
+        for name in ("frames", "joints", "actions", "state"):
+            file.create_dataset(name, data=getattr(episodes, name))
+        file.attrs["contract"] = episodes.contract.model_dump_json()
+        file.attrs["provenance"] = json.dumps(provenance)
+    partial.replace(path)
+
+
+def read_episodes(path: Path) -> Episodes:
+    """Read a dataset into memory.
+
+    Raises:
+        DatasetError: the file is missing, truncated, or holds other arrays than expected.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            arrays = {name: file[name][()] for name in ("frames", "joints", "actions", "state")}
+            contract = parse_contract(json.loads(file.attrs["contract"]), str(path))
+    except FileNotFoundError:
+        raise DatasetError(f"no dataset at {path}; make one with `wm_planner collect`") from None
+    except (OSError, KeyError) as error:
+        raise DatasetError(f"{path} is not a whole wm_planner dataset ({error}); collect it again") from None
+    episodes = Episodes(**arrays, contract=contract)
+    n, t = episodes.actions.shape[:2]
+    for name in ("frames", "joints", "state"):
+        found = getattr(episodes, name).shape[:2]
+        if found != (n, t + 1):
+            raise DatasetError(f"{path}: {name} has {found} episodes and steps, expected {(n, t + 1)}")
+    return episodes

@@ -1,0 +1,1 @@
+"""Memory: the short-term context the predictor sees."""

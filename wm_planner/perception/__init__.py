@@ -1,0 +1,1 @@
+"""Perception: messages to frames and joint vectors, frames to latents."""

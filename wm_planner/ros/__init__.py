@@ -1,0 +1,1 @@
+"""ROS 2 nodes: a thin shell over the core."""

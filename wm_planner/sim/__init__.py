@@ -1,0 +1,1 @@
+"""The simulated robot: PyBullet behind the interfaces a real robot has."""

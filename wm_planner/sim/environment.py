@@ -1,0 +1,65 @@
+"""The simulated robot seen through its contract: observations in, normalised actions out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from wm_planner.actor.limiter import Limiter
+from wm_planner.configurator.contract import load_contract
+from wm_planner.perception.image import to_frame
+from wm_planner.sim.tasks import Task
+from wm_planner.sim.world import PHYSICS_DT, SceneState, World
+
+
+class Observation(NamedTuple):
+    """frame: (S, S, 3) uint8 RGB; joints: (J,) rad; time: s."""
+
+    frame: np.ndarray
+    joints: np.ndarray
+    time: float
+
+
+class Environment:
+    """Lockstep: the simulation advances one control step per `step`, and waits in between."""
+
+    def __init__(self, task: Task, gui: bool = False) -> None:
+        self.task = task
+        self.contract = load_contract(task.contract)
+        self.world = World(self.contract, task.camera, task.with_cube, gui)
+        self._limiter = Limiter(self.contract)
+        self._physics_steps = round(self.contract.dt / PHYSICS_DT)
+        self._command = np.zeros(self.contract.action_dim)
+
+    def reset(self, scene: SceneState) -> Observation:
+        self.world.reset(scene)
+        self._command = np.zeros(self.contract.action_dim)
+        return self.observe()
+
+    def observe(self) -> Observation:
+        camera = self.contract.cameras[0]
+        frame = to_frame(self.world.render(camera.width, camera.height), camera)
+        return Observation(frame, self.world.panda.joint_positions(), self.world.time)
+
+    def step(self, action: np.ndarray) -> Observation:
+        """Act for one control step with a normalised action, shape (A,)."""
+        q = self.world.panda.joint_positions()
+        self._command = self._limiter(action, q, self._command, self.contract.dt)
+        self.world.panda.command(self._command, self.world.time)
+        self.world.step(self._physics_steps)
+        return self.observe()
+
+    def image_of(self, scene: SceneState) -> np.ndarray:
+        """The camera's image, (height, width, 3) uint8 RGB, of a scene put in place and settled."""
+        self.world.reset(scene)
+        self.world.step(self._physics_steps)
+        camera = self.contract.cameras[0]
+        return self.world.render(camera.width, camera.height)
+
+    def distance(self, goal: np.ndarray) -> float:
+        """Ground-truth distance to the goal position, metres."""
+        return float(np.linalg.norm(self.task.position(self.world) - goal))
+
+    def close(self) -> None:
+        self.world.close()

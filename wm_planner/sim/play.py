@@ -1,0 +1,103 @@
+"""Scripted play: the motions a robot makes while its experience is recorded.
+
+Play reads ground truth; nothing else does. It covers what planning will need: free motion, contact from
+every side, pushes that succeed and pushes that slip.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wm_planner.sim.environment import Environment
+from wm_planner.sim.tasks import CUBE_HIGH, CUBE_LOW, TOOL_HIGH, TOOL_LOW
+from wm_planner.sim.world import CUBE_SIDE
+
+
+class WaypointPlay:
+    """Move to random waypoints at random speeds, with coloured noise on the actions."""
+
+    def __init__(self, env: Environment, rng: np.random.Generator) -> None:
+        self._env, self._rng = env, rng
+        self._dim = env.contract.action_dim
+        self._noise = np.zeros(self._dim)
+        self._new_segment()
+
+    def _new_segment(self) -> None:
+        self._waypoint = np.asarray(self._env.task.sample(self._rng).tool)
+        self._speed = self._rng.uniform(0.3, 1.0)
+        self._noise_scale = self._rng.choice([0.05, 0.2, 0.6])
+        self._steps_left = int(self._rng.integers(5, 40))
+
+    def act(self) -> np.ndarray:
+        """Normalised action, shape (A,)."""
+        self._steps_left -= 1
+        tool = self._env.world.panda.tool_position()
+        offset = (self._waypoint - tool)[: self._dim]
+        if self._steps_left <= 0 or np.linalg.norm(offset) < 0.01 and self._rng.random() < 0.2:
+            self._new_segment()
+        self._noise = 0.7 * self._noise + 0.7 * self._rng.normal(size=self._dim)
+        reach = np.asarray(self._env.contract.action.limit) * self._env.contract.dt
+        heading = np.clip(offset / reach, -self._speed, self._speed)
+        return np.clip(heading + self._noise_scale * self._noise, -1.0, 1.0)
+
+
+class PushPlay:
+    """Push the cube to random places, wander about it, and mix the two."""
+
+    def __init__(self, env: Environment, rng: np.random.Generator) -> None:
+        self._env, self._rng = env, rng
+        self._noise = np.zeros(2)
+        self._new_segment()
+
+    def _new_segment(self) -> None:
+        self._pushing = self._rng.random() < 0.7
+        self._target = self._rng.uniform(CUBE_LOW, CUBE_HIGH)
+        self._waypoint = self._rng.uniform(TOOL_LOW, TOOL_HIGH)
+        if not self._pushing and self._rng.random() < 0.5:  # a waypoint behind the cube: run into it
+            cube = self._env.world.cube_pose()[:2]
+            tool = self._env.world.panda.tool_position()[:2]
+            self._waypoint = np.clip(cube + 0.5 * (cube - tool), TOOL_LOW, TOOL_HIGH)
+        self._speed = self._rng.uniform(0.4, 1.0)
+        self._noise_scale = self._rng.choice([0.05, 0.15, 0.5], p=[0.5, 0.3, 0.2])
+        self._steps_left = int(self._rng.integers(40, 90)) if self._pushing else int(self._rng.integers(8, 30))
+
+    def act(self) -> np.ndarray:
+        """Normalised action, shape (2,)."""
+        self._steps_left -= 1
+        tool = self._env.world.panda.tool_position()[:2]
+        cube = self._env.world.cube_pose()[:2]
+        arrived = np.linalg.norm((self._target - cube) if self._pushing else (self._waypoint - tool)) < 0.012
+        if self._steps_left <= 0 or arrived:
+            self._new_segment()
+        velocity = push_step(tool, cube, self._target) if self._pushing else (self._waypoint - tool) / 0.1
+        reach = np.asarray(self._env.contract.action.limit)
+        self._noise = 0.7 * self._noise + 0.7 * self._rng.normal(size=2)
+        norm = max(np.linalg.norm(velocity / reach) / self._speed, 1.0)
+        return np.clip(velocity / reach / norm + self._noise_scale * self._noise, -1.0, 1.0)
+
+
+def push_step(tool: np.ndarray, cube: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Tool velocity, shape (2,) m/s, that brings the cube towards the target.
+
+    Behind the cube: push through its centre, correcting sideways drift. Anywhere else: circle it.
+    """
+    push = (target - cube) / (np.linalg.norm(target - cube) + 1e-9)
+    side = np.array([-push[1], push[0]])
+    offset = tool - cube
+    along, across = float(offset @ push), float(offset @ side)
+    radius = 0.5 * CUBE_SIDE + 0.03
+    if along < -0.02 and abs(across) < 0.018:
+        # Steering: a contact point left of the line turns the cube right, so lean against the drift.
+        return 0.15 * push - 2.0 * across * side
+    station = cube - push * radius
+    if along < -0.5 * CUBE_SIDE and abs(across) < 0.6 * radius:
+        return 2.5 * (station - tool) - 3.0 * across * side
+    angle = np.arctan2(offset[1], offset[0])
+    goal_angle = np.arctan2(-push[1], -push[0])
+    turn = (goal_angle - angle + np.pi) % (2 * np.pi) - np.pi
+    tangent = np.array([-np.sin(angle), np.cos(angle)]) * np.sign(turn)
+    outward = offset / (np.linalg.norm(offset) + 1e-9)
+    return 0.25 * tangent + 3.0 * (radius + 0.012 - np.linalg.norm(offset)) * outward
+
+
+PLAY = {"panda_reach": WaypointPlay, "panda_push": PushPlay}

@@ -1,0 +1,105 @@
+"""The simulated tasks: where things start, what a goal is, when it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from wm_planner.sim.world import CameraPose, SceneState, World
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of the simulated robot. Lengths in metres, durations in control steps."""
+
+    name: str
+    contract: str
+    with_cube: bool
+    camera: CameraPose
+    sample: Callable[[np.random.Generator], SceneState]
+    position: Callable[[World], np.ndarray]
+    tolerance: float
+    hold: int  # consecutive steps within tolerance that make a success
+    max_steps: int
+    min_distance: float  # between start and goal
+
+    def start_and_goal(self, seed: int) -> tuple[SceneState, SceneState]:
+        """A start and a goal scene at least `min_distance` apart; the same for the same seed."""
+        rng = np.random.default_rng([seed, _EVALUATION])
+        start = self.sample(rng)
+        while True:
+            goal = self.sample(rng)
+            if np.linalg.norm(_moved(goal) - _moved(start)) >= self.min_distance:
+                return start, goal
+
+
+# Separate streams of random numbers: no evaluation scene is ever drawn while collecting.
+_EVALUATION = 0x60A1
+COLLECTION = 0xDA7A
+
+
+def _moved(scene: SceneState) -> np.ndarray:
+    return np.asarray(scene.tool if scene.cube is None else scene.cube[:2])
+
+
+def _reach_scene(rng: np.random.Generator) -> SceneState:
+    x, y, z = rng.uniform((0.35, -0.23, 0.07), (0.63, 0.23, 0.40))
+    return SceneState((x, y, z))
+
+
+CUBE_LOW, CUBE_HIGH = np.array((0.40, -0.16)), np.array((0.62, 0.16))
+TOOL_LOW, TOOL_HIGH = np.array((0.31, -0.24)), np.array((0.69, 0.24))
+TOOL_HEIGHT = 0.02
+
+
+def _push_scene(rng: np.random.Generator) -> SceneState:
+    cube = rng.uniform(CUBE_LOW, CUBE_HIGH)
+    yaw = rng.uniform(-np.pi / 4, np.pi / 4)
+    while True:
+        tool = rng.uniform(TOOL_LOW, TOOL_HIGH)
+        if np.linalg.norm(tool - cube) > 0.07:
+            return SceneState((tool[0], tool[1], TOOL_HEIGHT), (cube[0], cube[1], yaw))
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            name="panda_reach",
+            contract="panda_reach",
+            with_cube=False,
+            camera=CameraPose(eye=(1.10, 0.45, 0.70), target=(0.42, -0.02, 0.34), fov=46.0),
+            sample=_reach_scene,
+            position=lambda world: world.panda.tool_position(),
+            tolerance=0.03,
+            hold=10,
+            max_steps=60,
+            min_distance=0.06,
+        ),
+        Task(
+            name="panda_push",
+            contract="panda_push",
+            with_cube=True,
+            camera=CameraPose(eye=(1.06, 0.0, 0.60), target=(0.49, 0.0, 0.065), fov=42.0),
+            sample=_push_scene,
+            position=lambda world: world.cube_pose()[:2],
+            tolerance=0.03,
+            hold=10,
+            max_steps=150,
+            min_distance=0.06,
+        ),
+    )
+}
+
+
+def get_task(name: str) -> Task:
+    """Look a task up by name.
+
+    Raises:
+        KeyError: names the tasks there are.
+    """
+    if name not in TASKS:
+        raise KeyError(f"no task {name!r}, expected one of {sorted(TASKS)}")
+    return TASKS[name]

@@ -1,0 +1,1 @@
+"""Training: the JEPA, then the heads that read its frozen latents."""

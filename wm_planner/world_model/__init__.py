@@ -1,0 +1,1 @@
+"""World model: action-conditioned prediction in latent space."""
