@@ -1,0 +1,196 @@
+"""The agent: perceive, remember, plan. Knows nothing of ROS; one thread owns it."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from wm_planner.actor.cem import cem
+from wm_planner.actor.gradient import gradient
+from wm_planner.actor.icem import icem
+from wm_planner.actor.mppi import mppi
+from wm_planner.actor.solver import Solver, SolverConfig
+from wm_planner.cost.cost import total_cost
+from wm_planner.memory.context import Memory, Moment
+from wm_planner.world_model.model import Context, WorldModel
+
+SOLVERS: dict[str, Solver] = {"cem": cem, "icem": icem, "mppi": mppi, "gradient": gradient}
+
+
+class AgentConfig(BaseModel):
+    """How the agent acts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["plan", "policy"] = Field("plan", description="mode 2 (planning) or mode 1 (reactive policy)")
+    horizon: int = Field(default=8, ge=1, description="control steps planned ahead")
+    solver: SolverConfig = SolverConfig()
+    costs: dict[str, float] = {"temporal_distance": 1.0}
+    policy_proposals: int = Field(default=32, ge=0, description="rollouts of the policy among the candidates")
+    proposal_noise: float = Field(default=0.3, ge=0)
+    seed: int = 0
+
+
+class Plan(NamedTuple):
+    """A plan: what to do from `start` on, and what is expected to come of it.
+
+    actions (H, A) in [-1, 1], `dt` seconds each; latents (H, D) predicted after each action; cost of the
+    whole; distance from now to the goal by the critic, in control steps; seconds spent per stage.
+    """
+
+    start: float
+    dt: float
+    actions: np.ndarray
+    latents: Tensor
+    cost: float
+    distance: float
+    seconds: dict[str, float]
+
+    def at(self, now: float) -> np.ndarray | None:
+        """The action in effect at a time, (A,); None beyond the plan's end."""
+        index = max(int((now - self.start) / self.dt + 1e-6), 0)
+        return self.actions[index] if index < len(self.actions) else None
+
+    def ahead(self, now: float, steps: int) -> np.ndarray:
+        """The next `steps` actions, (steps, A), padded with rest beyond the plan's end."""
+        index = max(int((now - self.start) / self.dt + 1e-6), 0)
+        out = np.zeros((steps, self.actions.shape[1]))
+        rest = self.actions[index : index + steps]
+        out[: len(rest)] = rest
+        return out
+
+
+class Agent:
+    """Plans with a world model towards a goal image.
+
+    `observe` and `plan` must be called from one thread. Times are sensor stamps in seconds.
+    """
+
+    def __init__(self, model: WorldModel, config: AgentConfig) -> None:
+        if config.mode == "plan" and not any(config.costs.values()):
+            raise ValueError(f"costs are {config.costs}, expected at least one with a weight")
+        self.model, self.config = model, config
+        contract = model.contract
+        self.memory = Memory(contract.context_length, contract.dt, contract.action_dim)
+        self._solver = SOLVERS[config.solver.name]
+        self._generator = torch.Generator(model.device)
+        self._goal: Tensor | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything but the goal."""
+        self.memory.clear()
+        self._last: Plan | None = None
+        self._encode_seconds = 0.0
+        self._generator.manual_seed(self.config.seed)
+
+    @torch.inference_mode()
+    def set_goal(self, frame: np.ndarray) -> None:
+        """Set the goal from a frame as `observe` takes it."""
+        self._goal = self.model.encode(self._tensor(frame))[0]
+        self._last = None
+
+    @torch.inference_mode()
+    def observe(self, frame: np.ndarray, joints: np.ndarray, now: float) -> None:
+        """Encode and remember.
+
+        Args:
+            frame: (S, S, 3 * cameras) uint8.
+            joints: (J,) radians.
+        """
+        began = time.perf_counter()
+        latent = self.model.encode(self._tensor(frame))
+        q = torch.as_tensor(joints, dtype=torch.float32, device=self.model.device)[None]
+        self.memory.remember(Moment(now, latent, self.model.normalise_joints(q)))
+        if self._last and now < self._last.start:
+            self._last = None
+        self._now = now
+        self._encode_seconds = time.perf_counter() - began
+
+    @torch.inference_mode()
+    def plan(self, committed: np.ndarray | None = None) -> Plan:
+        """Plan from the newest observation.
+
+        Args:
+            committed: (K, A) actions already under way, which the plan must begin with.
+
+        Raises:
+            LookupError: no goal, or nothing observed yet.
+        """
+        if self._goal is None:
+            raise LookupError("no goal is set")
+        began = time.perf_counter()
+        context, goal, cfg = self.memory.context(), self._goal, self.config
+        prefix = torch.as_tensor(
+            np.zeros((0, self.model.contract.action_dim)) if committed is None else committed,
+            dtype=torch.float32,
+            device=self.model.device,
+        )
+        begin, k = context, len(prefix)
+        for action in prefix:
+            latent, q = self.model.step(begin, action[None])
+            begin = begin.shift(latent, q, action[None])
+        proposed = self._policy_rollouts(begin, goal)
+        ready = time.perf_counter()
+        if cfg.mode == "policy":
+            actions, cost = proposed[0], float("nan")
+        else:
+            mean = self._warm_start(k, proposed)
+            proposals = torch.cat([proposed, mean[None], torch.zeros_like(mean)[None]])
+
+            def objective(candidates: Tensor) -> Tensor:
+                latents, _ = self.model.rollout(begin.expand(len(candidates)), candidates)
+                return total_cost(cfg.costs, self.model, latents, candidates, goal)
+
+            actions, cost = self._solver(objective, mean, proposals, cfg.solver, self._generator)
+        whole = torch.cat([prefix, actions])
+        latents, _ = self.model.rollout(context, whole[None])
+        distance = float(self.model.distance(context.latents[0, -1], goal))
+        done = time.perf_counter()
+        plan = Plan(
+            self._now,
+            self.model.contract.dt,
+            whole.double().cpu().numpy(),
+            latents[0],
+            cost,
+            distance,
+            {"encode": self._encode_seconds, "prior": ready - began, "solve": done - ready},
+        )
+        self._last = plan
+        return plan
+
+    def _tensor(self, frame: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(frame)).to(self.model.device)[None]
+
+    def _warm_start(self, committed: int, proposed: Tensor) -> Tensor:
+        """The last plan shifted to now, or the policy's rollout where there is none."""
+        if self._last is None:
+            return proposed[0] if len(proposed) else self._rest()
+        ahead = self._last.ahead(self._now + committed * self.model.contract.dt, self.config.horizon)
+        return torch.as_tensor(ahead, dtype=torch.float32, device=self.model.device)
+
+    def _rest(self) -> Tensor:
+        return torch.zeros(self.config.horizon, self.model.contract.action_dim, device=self.model.device)
+
+    def _policy_rollouts(self, begin: Context, goal: Tensor) -> Tensor:
+        """Closed-loop rollouts of the policy inside the model, (P, H, A); the first one without noise."""
+        count = self.config.policy_proposals if self.config.mode == "plan" else 1
+        if count == 0:
+            return self._rest()[None][:0]
+        context, goals = begin.expand(count), goal.expand(count, -1)
+        quiet = torch.ones(count, 1, device=goal.device)
+        quiet[0] = 0.0
+        actions = []
+        for _ in range(self.config.horizon):
+            action = self.model.act(context.latents[:, -1], context.joints[:, -1], goals)
+            noise = torch.randn(action.shape, generator=self._generator, device=goal.device)
+            action = (action + self.config.proposal_noise * quiet * noise).clamp(-1.0, 1.0)
+            latent, q = self.model.step(context, action)
+            context = context.shift(latent, q, action)
+            actions.append(action)
+        return torch.stack(actions, 1)

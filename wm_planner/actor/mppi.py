@@ -1,0 +1,24 @@
+"""Model-predictive path integral control (Williams et al., 2017): average samples by exponentiated cost."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wm_planner.actor.solver import Objective, Solution, SolverConfig
+
+
+def mppi(
+    objective: Objective, mean: Tensor, proposals: Tensor, config: SolverConfig, generator: torch.Generator
+) -> Solution:
+    """See `Solver`. Returns the weighted mean; its cost is the weighted mean cost."""
+    cost = torch.inf
+    for iteration in range(config.iterations):
+        noise = torch.randn(config.samples, *mean.shape, generator=generator, device=mean.device)
+        candidates = (mean + config.initial_std * noise).clamp(-1.0, 1.0)
+        candidates = torch.cat([candidates, mean[None], *([proposals] if iteration == 0 else [])])
+        costs = torch.nan_to_num(objective(candidates), nan=torch.inf)
+        weights = torch.softmax(-(costs - costs.min()) / config.temperature, 0)
+        mean = (weights[:, None, None] * candidates).sum(0)
+        cost = float(weights @ torch.nan_to_num(costs, posinf=0.0))
+    return Solution(mean, cost)

@@ -1,0 +1,78 @@
+"""Encoders: frames to latents. Trained end to end by the JEPA, never by reconstruction."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from wm_planner.world_model.config import ModelConfig
+
+
+class ConvEncoder(nn.Module):
+    """Strided convolutions; compact enough to train and run on two CPU cores."""
+
+    def __init__(self, config: ModelConfig, image_size: int, in_channels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = in_channels
+        for width in config.conv_channels:
+            layers += [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.ReLU()]
+            channels = width
+        side = image_size // 2 ** len(config.conv_channels)
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side**2, config.conv_hidden), nn.ReLU())
+        self.project = _projection(config.conv_hidden, config.latent_dim)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.project(self.body(_pixels(frames)))
+
+
+class ViTEncoder(nn.Module):
+    """Vision transformer with mean pooling, for GPUs (Dosovitskiy et al., 2021)."""
+
+    def __init__(self, config: ModelConfig, image_size: int, in_channels: int) -> None:
+        super().__init__()
+        if image_size % config.vit_patch:
+            raise ValueError(f"image side {image_size} is not a multiple of vit_patch {config.vit_patch}")
+        width, tokens = config.vit_width, (image_size // config.vit_patch) ** 2
+        self.patch = nn.Conv2d(in_channels, width, config.vit_patch, stride=config.vit_patch)
+        self.position = nn.Parameter(torch.randn(1, tokens, width) * 0.02)
+        layer = nn.TransformerEncoderLayer(
+            width, config.vit_heads, 4 * width, 0.0, nn.functional.gelu, batch_first=True, norm_first=True
+        )
+        self.blocks = nn.TransformerEncoder(layer, config.vit_depth, nn.LayerNorm(width), enable_nested_tensor=False)
+        self.project = _projection(width, config.latent_dim)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        tokens = self.patch(_pixels(frames)).flatten(2).transpose(1, 2) + self.position
+        return self.project(self.blocks(tokens).mean(1))
+
+
+class StateEncoder(nn.Module):
+    """Standardises simulator state (B, K) in place of images: the ceiling perception could reach."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(config.latent_dim))
+        self.register_buffer("std", torch.ones(config.latent_dim))
+        self.mean: Tensor
+        self.std: Tensor
+
+    def forward(self, state: Tensor) -> Tensor:
+        return (state - self.mean) / self.std
+
+
+def _pixels(frames: Tensor) -> Tensor:
+    """(B, S, S, C) uint8 -> (B, C, S, S) in [-1, 1]."""
+    return frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def _projection(width: int, latent_dim: int) -> nn.Module:
+    # BatchNorm, not LayerNorm: LayerNorm's fixed norm fights SIGReg's Gaussian (LeWM).
+    return nn.Sequential(nn.Linear(width, latent_dim), nn.BatchNorm1d(latent_dim, affine=False))
+
+
+def make_encoder(config: ModelConfig, image_size: int, in_channels: int) -> nn.Module:
+    """Encoder from frames (B, S, S, C) uint8 to latents (B, D)."""
+    if config.encoder == "state":
+        return StateEncoder(config)
+    return {"conv": ConvEncoder, "vit": ViTEncoder}[config.encoder](config, image_size, in_channels)

@@ -1,0 +1,60 @@
+"""Stage 1: the JEPA loss. Predict the latents that actions lead to; keep latents Gaussian.
+
+loss = sum over k of |predicted z_{t+k} - encoded z_{t+k}|^2 + joints + lambda SIGReg(z), gradients through
+both sides, no target network, no reconstruction (LeWM, 2026).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wm_planner.data.dataset import Episodes
+from wm_planner.training.config import TrainConfig
+from wm_planner.world_model.model import Context, WorldModel
+from wm_planner.world_model.sigreg import sigreg
+
+
+def context_at_start(latents: Tensor, joints: Tensor, actions: Tensor, length: int) -> Context:
+    """The first `length` steps of windows (B, L, .) as a context."""
+    return Context(latents[:, :length], joints[:, :length], actions[:, : length - 1])
+
+
+def half_precision(device: torch.device) -> bool:
+    """Whether bf16 pays here: a GPU, or a CPU with the instructions for it."""
+    return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+
+
+class JEPALoss:
+    """Draws windows of (context + rollout) steps and returns the loss terms of one optimiser step."""
+
+    def __init__(self, model: WorldModel, episodes: Episodes, config: TrainConfig) -> None:
+        self._model, self._episodes, self._config = model, episodes, config
+        self._length = model.contract.context_length + config.jepa_rollout
+        self._half = half_precision(model.device)
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        cfg, model, data = self._config, self._model, self._episodes
+        rng = np.random.default_rng([cfg.seed, 1, step])
+        torch.manual_seed(int(rng.integers(2**31)))
+        n, t = data.actions.shape[:2]
+        episode = rng.integers(n, size=cfg.jepa_batch)[:, None]
+        index = rng.integers(t + 2 - self._length, size=cfg.jepa_batch)[:, None] + np.arange(self._length)
+        device = model.device
+        frames = torch.from_numpy(data.frames[episode, index]).to(device)
+        joints = model.normalise_joints(torch.from_numpy(data.joints[episode, index]).to(device))
+        actions = torch.from_numpy(data.actions[episode, index[:, :-1]]).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._half):
+            latents = model.encode(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]).float()
+            c = model.contract.context_length
+            predicted, predicted_joints = model.rollout(
+                context_at_start(latents, joints, actions, c), actions[:, c - 1 :]
+            )
+        flat = latents.flatten(0, 1)
+        sample = torch.from_numpy(rng.permutation(len(flat))[: cfg.sigreg_samples]).to(device)
+        return {
+            "prediction": (predicted.float() - latents[:, c:]).square().mean(),
+            "joints": (predicted_joints.float() - joints[:, c:]).square().mean(),
+            "sigreg": cfg.sigreg_weight * sigreg(flat[sample]),
+        }

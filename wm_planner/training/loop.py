@@ -1,0 +1,88 @@
+"""The resumable optimisation loop all stages share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from wm_planner.world_model.checkpoint import load_tensors, save_tensors
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+
+
+def silent(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
+    """A progress callback that shows nothing."""
+
+
+def optimise(
+    stage: str,
+    module: nn.Module,
+    parameters: list[nn.Parameter],
+    loss: Callable[[int], dict[str, Tensor]],
+    steps: int,
+    lr: float,
+    run: Path,
+    save_every: int,
+    progress: Progress,
+    after_step: Callable[[], None] = lambda: None,
+) -> None:
+    """Minimise the sum of `loss(step)`'s terms with AdamW and a warmed-up cosine schedule.
+
+    A killed run continues from `run/<stage>.safetensors`. `loss` must draw its randomness from `step`, so
+    that a resumed run sees the batches it would have seen.
+    """
+    optimiser = torch.optim.AdamW(parameters, lr, weight_decay=1e-3)
+    warmup = max(1, min(200, steps // 10))
+
+    def schedule(step: int) -> float:
+        cosine = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * min(step, steps) / steps)).item())
+        return min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * cosine)
+
+    path = run / f"{stage}.safetensors"
+    start = _resume(path, module, optimiser) if path.is_file() else 0
+    writer = SummaryWriter(str(run / "tensorboard"))
+    for step in range(start, steps):
+        for group in optimiser.param_groups:
+            group["lr"] = lr * schedule(step)
+        terms = loss(step)
+        total = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(total):
+            raise FloatingPointError(
+                f"{stage} step {step}: loss is {({k: float(v) for k, v in terms.items()})}; lower the learning rate"
+            )
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        after_step()
+        if step % 20 == 0 or step + 1 == steps:
+            values = {k: float(v.detach()) for k, v in terms.items()}
+            for name, value in values.items():
+                writer.add_scalar(f"{stage}/{name}", value, step)
+            progress(stage, step + 1, steps, values)
+        if (step + 1) % save_every == 0 or step + 1 == steps:
+            _save(path, module, optimiser, step + 1)
+    writer.close()
+
+
+def _save(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
+    tensors = {f"module.{k}": v for k, v in module.state_dict().items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{k}": v for k, v in state.items()}
+    save_tensors(path, tensors, {"step": str(step)})
+
+
+def _resume(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    tensors, metadata = load_tensors(path)
+    module.load_state_dict({k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimiser."):
+            _, index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return int(metadata["step"])

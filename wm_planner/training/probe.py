@@ -1,0 +1,54 @@
+"""What the latents know and how far the predictor sees, on held-out episodes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from wm_planner.data.dataset import Episodes
+from wm_planner.training.heads import Latents
+from wm_planner.training.jepa import context_at_start
+from wm_planner.world_model.model import WorldModel
+
+HORIZONS = (1, 4, 8, 16)
+
+
+def linear_probe(train_x: np.ndarray, train_y: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least squares from latents (N, D) to state (N, K).
+
+    Returns:
+        R2 of each state component (K,), and the held-out residuals (N, K).
+    """
+    ones = np.ones((len(train_x), 1), train_x.dtype)
+    weights = np.linalg.lstsq(np.concatenate([train_x, ones], 1), train_y, rcond=None)[0]
+    residual = np.concatenate([x, np.ones((len(x), 1), x.dtype)], 1) @ weights - y
+    return 1.0 - residual.var(0) / (y.var(0) + 1e-12), residual
+
+
+@torch.no_grad()
+def probe(model: WorldModel, train_z: Latents, train: Episodes, val_z: Latents, val: Episodes) -> dict:
+    """Linear-probe errors in centimetres, and open-loop error against copying the last latent."""
+    model.eval()
+    flat = lambda t: t.flatten(0, 1).cpu().numpy()[::3]  # noqa: E731
+    r2, residual = linear_probe(
+        flat(train_z.latents), train.state.reshape(-1, train.state.shape[-1])[::3],
+        flat(val_z.latents), val.state.reshape(-1, val.state.shape[-1])[::3],
+    )
+    report: dict = {"r2": [round(float(v), 4) for v in r2]}
+    report["tool_cm"] = round(100 * float(np.median(np.linalg.norm(residual[:, :3], axis=1))), 2)
+    if residual.shape[1] > 3:
+        report["cube_cm"] = round(100 * float(np.median(np.linalg.norm(residual[:, 3:5], axis=1))), 2)
+    c, longest = model.contract.context_length, max(HORIZONS)
+    starts = range(0, val.actions.shape[1] + 1 - c - longest, 5)
+    errors = []
+    for start in starts:
+        window = slice(start, start + c + longest)
+        z, q, a = val_z.latents[:, window], val_z.joints[:, window], val_z.actions[:, start : start + c + longest - 1]
+        predicted, _ = model.rollout(context_at_start(z, q, a, c), a[:, c - 1 :])
+        error = (predicted - z[:, c:]).square().mean(-1)
+        copy = (z[:, c - 1 : c] - z[:, c:]).square().mean(-1)
+        errors.append(torch.stack([error, copy]).mean(1))
+    model_error, copy_error = torch.stack(errors).mean(0)
+    report["open_loop"] = {str(h): round(float(model_error[h - 1]), 4) for h in HORIZONS}
+    report["copy_last"] = {str(h): round(float(copy_error[h - 1]), 4) for h in HORIZONS}
+    return report

@@ -1,0 +1,113 @@
+"""Train a model from a dataset: JEPA, then heads, then the decoder. Resumable at every stage."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wm_planner import __version__
+from wm_planner.data.dataset import Episodes
+from wm_planner.training.config import TrainConfig
+from wm_planner.training.heads import HeadsLoss, Latents
+from wm_planner.training.jepa import JEPALoss, half_precision
+from wm_planner.training.loop import Progress, optimise, silent
+from wm_planner.training.probe import probe
+from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
+from wm_planner.world_model.model import WorldModel
+
+VALIDATION_EPISODES = 20  # the last ones of a dataset; never trained on
+
+
+def split(episodes: Episodes) -> tuple[Episodes, Episodes]:
+    """Training and validation episodes."""
+    if len(episodes.actions) <= VALIDATION_EPISODES:
+        raise ValueError(f"{len(episodes.actions)} episodes, expected more than the {VALIDATION_EPISODES} held out")
+    cut = len(episodes.actions) - VALIDATION_EPISODES
+    arrays = episodes[:4]
+    return (
+        Episodes(*(a[:cut] for a in arrays), contract=episodes.contract),
+        Episodes(*(a[cut:] for a in arrays), contract=episodes.contract),
+    )
+
+
+@torch.no_grad()
+def encode_all(model: WorldModel, episodes: Episodes) -> Latents:
+    """Latents of every frame, in evaluation mode."""
+    model.eval()
+    inputs = episodes.state if model.config.encoder == "state" else episodes.frames
+    flat = torch.from_numpy(inputs).flatten(0, 1)
+    latents = torch.cat([model.encode(part.to(model.device)).float() for part in flat.split(512)])
+    return Latents(
+        latents.unflatten(0, inputs.shape[:2]),
+        model.normalise_joints(torch.from_numpy(episodes.joints).to(model.device)),
+        torch.from_numpy(episodes.actions).to(model.device),
+    )
+
+
+def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, progress: Progress = silent) -> dict:
+    """Train on `episodes`, keep resumable state in `run`, write the checkpoint to `output`.
+
+    Returns:
+        The facts stored in the checkpoint: configuration, seconds, validation metrics.
+    """
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    run.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    training, validation = split(episodes)
+    model = WorldModel(episodes.contract, config.model).to(auto_device(config.device))
+    model.joint_mean.copy_(torch.from_numpy(training.joints.mean((0, 1))))
+    model.joint_std.copy_(torch.from_numpy(training.joints.std((0, 1)) + 1e-3))
+    stage = {"run": run, "save_every": config.save_every, "progress": progress}
+
+    if config.model.encoder == "state":
+        model.encoder.mean.copy_(torch.from_numpy(training.state.mean((0, 1))))
+        model.encoder.std.copy_(torch.from_numpy(training.state.std((0, 1)) + 1e-6))
+    else:
+        model.train()
+        parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
+        loss = JEPALoss(model, training, config)
+        optimise("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr, **stage)
+
+    latents = encode_all(model, training)
+    parameters = [*model.predictor.parameters(), *model.policy.parameters(), *model.critic.parameters()]
+    heads = HeadsLoss(model, latents, config)
+    optimise(
+        "heads", model, parameters, heads, config.heads_steps, config.heads_lr, after_step=heads.track, **stage
+    )
+    if config.model.encoder != "state":
+        parameters = [*model.decoder.parameters()]
+        decode = _decoder_loss(model, training.frames, latents.latents, config)
+        optimise("decoder", model, parameters, decode, config.decoder_steps, 1e-3, **stage)
+
+    facts = {
+        "version": __version__,
+        "task": episodes.contract.name,
+        "seconds": round(time.monotonic() - began),
+        "config": config.model_dump(mode="json"),
+        "episodes": list(training.actions.shape[:2]),
+        "validation": probe(model, latents, training, encode_all(model, validation), validation),
+    }
+    save_checkpoint(output, model, facts)
+    (run / "metrics.json").write_text(json.dumps(facts, indent=2))
+    return facts
+
+
+def _decoder_loss(model: WorldModel, frames: np.ndarray, latents: Tensor, config: TrainConfig):
+    half = half_precision(model.device)
+
+    def loss(step: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([config.seed, 3, step])
+        episode = rng.integers(frames.shape[0], size=config.decoder_batch)
+        index = rng.integers(frames.shape[1], size=config.decoder_batch)
+        target = torch.from_numpy(frames[episode, index]).to(model.device).permute(0, 3, 1, 2) / 255.0
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=half):
+            image = model.decoder(latents[episode, index])
+        return {"image": 10.0 * (image.float() - target).square().mean()}
+
+    return loss

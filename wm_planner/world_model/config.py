@@ -1,0 +1,27 @@
+"""Sizes of the world model. Changing these, and nothing else, gives a CPU or a GPU model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ModelConfig(BaseModel):
+    """Architecture; travels in the checkpoint."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: Literal["conv", "vit", "state"] = "conv"
+    conv_channels: tuple[int, ...] = (32, 48, 96, 160)
+    conv_hidden: int = 384
+    vit_width: int = 192
+    vit_depth: int = 12
+    vit_heads: int = 3
+    vit_patch: int = 8
+    latent_dim: int = Field(default=128, gt=0)
+    predictor_width: int = 384
+    predictor_blocks: int = 3
+    predictor_dropout: float = Field(default=0.1, ge=0, lt=1)
+    head_width: int = 320
+    decoder_channels: int = 96

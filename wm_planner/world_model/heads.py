@@ -1,0 +1,58 @@
+"""Small networks over latents: predictor, policy, critic, decoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ResidualMLP(nn.Module):
+    """Pre-norm residual blocks between two linear maps: (..., inputs) -> (..., outputs)."""
+
+    def __init__(self, inputs: int, outputs: int, width: int, blocks: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.enter = nn.Linear(inputs, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
+            )
+            for _ in range(blocks)
+        )
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.leave(x)
+
+
+class Critic(nn.Module):
+    """Negative temporal distance between latents: minus the discounted steps from one to the other."""
+
+    def __init__(self, latent_dim: int, width: int) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(ResidualMLP(3 * latent_dim, 1, width, 2) for _ in range(2))
+
+    def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """latents, goals: (..., D) -> values of both members, (2, ...)."""
+        x = torch.cat([latents, goals, latents - goals], -1)
+        return torch.stack([member(x).squeeze(-1) for member in self.members])
+
+
+class Decoder(nn.Module):
+    """Latents (B, D) to images (B, C, S, S) in [0, 1]: shows what the model imagines, never plans."""
+
+    def __init__(self, latent_dim: int, channels: int, image_size: int, out_channels: int) -> None:
+        super().__init__()
+        self.side, self.channels = image_size // 16, channels
+        self.enter = nn.Linear(latent_dim, channels * self.side**2)
+        layers: list[nn.Module] = []
+        for width in (channels, channels // 2, channels // 4):
+            layers += [nn.ReLU(), nn.ConvTranspose2d(channels, width, 4, stride=2, padding=1)]
+            channels = width
+        layers += [nn.ReLU(), nn.ConvTranspose2d(channels, out_channels, 4, stride=2, padding=1), nn.Sigmoid()]
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.body(self.enter(latents).unflatten(-1, (self.channels, self.side, self.side)))

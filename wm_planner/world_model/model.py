@@ -1,0 +1,105 @@
+"""The world model: encoder, action-conditioned latent predictor, and the heads that read its latents."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from wm_planner.configurator.contract import Contract
+from wm_planner.perception.encoder import make_encoder
+from wm_planner.world_model.config import ModelConfig
+from wm_planner.world_model.heads import Critic, Decoder, ResidualMLP
+
+
+class Context(NamedTuple):
+    """What the predictor sees: C past observations, oldest first, and the C - 1 actions between them.
+
+    latents (B, C, D), joints (B, C, J) normalised, actions (B, C - 1, A) normalised.
+    """
+
+    latents: Tensor
+    joints: Tensor
+    actions: Tensor
+
+    def shift(self, latent: Tensor, joints: Tensor, action: Tensor) -> Context:
+        """The context one step later."""
+        return Context(
+            torch.cat([self.latents[:, 1:], latent.unsqueeze(1)], 1),
+            torch.cat([self.joints[:, 1:], joints.unsqueeze(1)], 1),
+            torch.cat([self.actions, action.unsqueeze(1)], 1)[:, 1:],
+        )
+
+    def expand(self, batch: int) -> Context:
+        """A context of batch 1 repeated without copying."""
+        return Context(*(t.expand(batch, *t.shape[1:]) for t in self))
+
+
+class WorldModel(nn.Module):
+    """JEPA over one contract: latents of images, predicted under actions (LeCun, 2022; LeWM, 2026).
+
+    The predictor also predicts the joints, which it reads as proprioception beside the latents.
+    """
+
+    def __init__(self, contract: Contract, config: ModelConfig) -> None:
+        super().__init__()
+        self.contract, self.config = contract, config
+        d, a, j, c = config.latent_dim, contract.action_dim, len(contract.joints.names), contract.context_length
+        channels = 3 * len(contract.cameras)
+        self.encoder = make_encoder(config, contract.image_size, channels)
+        self.predictor = ResidualMLP(
+            c * (d + j + a), d + j, config.predictor_width, config.predictor_blocks, config.predictor_dropout
+        )
+        nn.init.zeros_(self.predictor.leave[1].weight)  # start from "nothing changes"
+        self.policy = ResidualMLP(2 * d + j, a, config.head_width, 2)
+        self.critic = Critic(d, config.head_width)
+        if config.encoder != "state":
+            self.decoder = Decoder(d, config.decoder_channels, contract.image_size, channels)
+        self.register_buffer("joint_mean", torch.zeros(j))
+        self.register_buffer("joint_std", torch.ones(j))
+        self.joint_mean: Tensor
+        self.joint_std: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        return self.joint_mean.device
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """frames: (B, S, S, C) uint8 (a "state" model: (B, D) floats) -> latents (B, D)."""
+        return self.encoder(frames)
+
+    def normalise_joints(self, joints: Tensor) -> Tensor:
+        """Radians (..., J) -> zero mean, unit deviation over the training data."""
+        return (joints - self.joint_mean) / self.joint_std
+
+    def step(self, context: Context, action: Tensor) -> tuple[Tensor, Tensor]:
+        """One step ahead under `action` (B, A): next latent (B, D) and joints (B, J)."""
+        x = torch.cat(
+            [context.latents.flatten(1), context.joints.flatten(1), context.actions.flatten(1), action], 1
+        )
+        d = self.config.latent_dim
+        change = self.predictor(x)
+        return context.latents[:, -1] + change[:, :d], context.joints[:, -1] + change[:, d:]
+
+    def rollout(self, context: Context, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Open-loop prediction under actions (B, H, A): latents (B, H, D), joints (B, H, J)."""
+        latents, joints = [], []
+        for action in actions.unbind(1):
+            latent, q = self.step(context, action)
+            context = context.shift(latent, q, action)
+            latents.append(latent)
+            joints.append(q)
+        return torch.stack(latents, 1), torch.stack(joints, 1)
+
+    def act(self, latent: Tensor, joints: Tensor, goal: Tensor) -> Tensor:
+        """Mode 1: the reactive policy. latent, goal (B, D), joints (B, J) -> actions (B, A) in [-1, 1]."""
+        return torch.tanh(self.policy(torch.cat([latent, goal, joints], -1)))
+
+    def distance(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Learned temporal distance (discounted steps), the more pessimistic of two: (..., D) x2 -> (...)."""
+        return -self.critic(latents, goals).amin(0)
+
+    def imagine(self, latents: Tensor) -> Tensor:
+        """Latents (B, D) to uint8 images (B, S, S, C), for people to look at."""
+        return (self.decoder(latents).permute(0, 2, 3, 1) * 255.0).round().to(torch.uint8)
