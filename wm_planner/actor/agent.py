@@ -7,15 +7,16 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from wm_planner.actor.cem import cem
 from wm_planner.actor.gradient import gradient
 from wm_planner.actor.icem import icem
 from wm_planner.actor.mppi import mppi
-from wm_planner.actor.solver import Solver, SolverConfig
-from wm_planner.cost.cost import total_cost
+from wm_planner.actor.solver import Solution, Solver, SolverConfig
+from wm_planner.cost.cost import COSTS, total_cost
+from wm_planner.cost.prediction import Prediction
 from wm_planner.memory.context import Memory, Moment
 from wm_planner.world_model.model import Context, WorldModel
 
@@ -35,18 +36,37 @@ class AgentConfig(BaseModel):
     proposal_noise: float = Field(default=0.3, ge=0)
     seed: int = 0
 
+    @field_validator("costs")
+    @classmethod
+    def _known_costs(cls, costs: dict[str, float]) -> dict[str, float]:
+        unknown = [name for name in costs if name not in COSTS]
+        if unknown:
+            raise ValueError(f"costs {unknown} do not exist, expected some of {sorted(COSTS)}")
+        if not any(costs.values()):
+            raise ValueError(f"costs are {costs}, expected at least one with a weight")
+        return costs
+
+
+class Goal(NamedTuple):
+    """A goal latent (D,), or goal joints (J,) normalised; the other is None."""
+
+    latent: Tensor | None = None
+    joints: Tensor | None = None
+
 
 class Plan(NamedTuple):
     """A plan: what to do from `start` on, and what is expected to come of it.
 
-    actions (H, A) in [-1, 1], `dt` seconds each; latents (H, D) predicted after each action; cost of the
-    whole; distance from now to the goal by the critic, in control steps; seconds spent per stage.
+    actions (H, A) in [-1, 1], `dt` seconds each; latents (H, D) and joints (H, J) [rad] predicted after each
+    action; cost of the whole; distance from now to the goal: control steps by the critic for a goal image,
+    root mean square rad for goal joints; seconds spent per stage.
     """
 
     start: float
     dt: float
     actions: np.ndarray
     latents: Tensor
+    joints: np.ndarray
     cost: float
     distance: float
     seconds: dict[str, float]
@@ -72,14 +92,12 @@ class Agent:
     """
 
     def __init__(self, model: WorldModel, config: AgentConfig) -> None:
-        if config.mode == "plan" and not any(config.costs.values()):
-            raise ValueError(f"costs are {config.costs}, expected at least one with a weight")
         self.model, self.config = model, config
         contract = model.contract
         self.memory = Memory(contract.context_length, contract.dt, contract.action_dim)
         self._solver = SOLVERS[config.solver.name]
         self._generator = torch.Generator(model.device)
-        self._goal: Tensor | None = None
+        self._goal: Goal | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -89,13 +107,19 @@ class Agent:
         self._encode_seconds = 0.0
         self._generator.manual_seed(self.config.seed)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def set_goal(self, frame: np.ndarray) -> None:
         """Set the goal from a frame as `observe` takes it."""
-        self._goal = self.model.encode(self._tensor(frame))[0]
+        self._goal = Goal(latent=self.model.encode(self._tensor(frame))[0])
         self._last = None
 
-    @torch.inference_mode()
+    def set_goal_joints(self, joints: np.ndarray) -> None:
+        """Set the goal from joint positions, (J,) radians: plan by predicted joints alone."""
+        q = torch.as_tensor(joints, dtype=torch.float32, device=self.model.device)
+        self._goal = Goal(joints=self.model.normalise_joints(q))
+        self._last = None
+
+    @torch.no_grad()
     def observe(self, frame: np.ndarray, joints: np.ndarray, now: float) -> None:
         """Encode and remember.
 
@@ -112,7 +136,7 @@ class Agent:
         self._now = now
         self._encode_seconds = time.perf_counter() - began
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def plan(self, committed: np.ndarray | None = None) -> Plan:
         """Plan from the newest observation.
 
@@ -126,43 +150,54 @@ class Agent:
             raise LookupError("no goal is set")
         began = time.perf_counter()
         context, goal, cfg = self.memory.context(), self._goal, self.config
-        prefix = torch.as_tensor(
-            np.zeros((0, self.model.contract.action_dim)) if committed is None else committed,
-            dtype=torch.float32,
-            device=self.model.device,
-        )
-        begin, k = context, len(prefix)
+        prefix = self._committed(committed)
+        begin = context
         for action in prefix:
             latent, q = self.model.step(begin, action[None])
             begin = begin.shift(latent, q, action[None])
         proposed = self._policy_rollouts(begin, goal)
         ready = time.perf_counter()
-        if cfg.mode == "policy":
+        if cfg.mode == "policy" and len(proposed):
             actions, cost = proposed[0], float("nan")
         else:
-            mean = self._warm_start(k, proposed)
-            proposals = torch.cat([proposed, mean[None], torch.zeros_like(mean)[None]])
-
-            def objective(candidates: Tensor) -> Tensor:
-                latents, _ = self.model.rollout(begin.expand(len(candidates)), candidates)
-                return total_cost(cfg.costs, self.model, latents, candidates, goal)
-
-            actions, cost = self._solver(objective, mean, proposals, cfg.solver, self._generator)
+            actions, cost = self._solve(begin, goal, proposed, len(prefix))
         whole = torch.cat([prefix, actions])
-        latents, _ = self.model.rollout(context, whole[None])
-        distance = float(self.model.distance(context.latents[0, -1], goal))
-        done = time.perf_counter()
-        plan = Plan(
+        latents, joints = self.model.rollout(context, whole[None])
+        self._last = Plan(
             self._now,
             self.model.contract.dt,
             whole.double().cpu().numpy(),
             latents[0],
+            (joints[0] * self.model.joint_std + self.model.joint_mean).double().cpu().numpy(),
             cost,
-            distance,
-            {"encode": self._encode_seconds, "prior": ready - began, "solve": done - ready},
+            self._distance(context, goal),
+            {"encode": self._encode_seconds, "prior": ready - began, "solve": time.perf_counter() - ready},
         )
-        self._last = plan
-        return plan
+        return self._last
+
+    def _solve(self, begin: Context, goal: Goal, proposed: Tensor, committed: int) -> Solution:
+        """Mode 2: search from the warm start, with the policy's rollouts and rest among the candidates."""
+        weights = self.config.costs if goal.latent is not None else {"joint_l2": 1.0}
+        target = goal.latent if goal.latent is not None else goal.joints
+        assert target is not None
+        mean = self._warm_start(committed, proposed)
+        proposals = torch.cat([proposed, mean[None], torch.zeros_like(mean)[None]])
+
+        def objective(candidates: Tensor) -> Tensor:
+            latents, joints = self.model.rollout(begin.expand(len(candidates)), candidates)
+            return total_cost(weights, self.model, Prediction(latents, joints, candidates), target)
+
+        return self._solver(objective, mean, proposals, self.config.solver, self._generator)
+
+    def _distance(self, context: Context, goal: Goal) -> float:
+        if goal.latent is not None:
+            return float(self.model.distance(context.latents[0, -1], goal.latent))
+        return float(((context.joints[0, -1] - goal.joints) * self.model.joint_std).square().mean().sqrt())
+
+    def _committed(self, committed: np.ndarray | None) -> Tensor:
+        if committed is None:
+            committed = np.zeros((0, self.model.contract.action_dim))
+        return torch.as_tensor(committed, dtype=torch.float32, device=self.model.device)
 
     def _tensor(self, frame: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(frame)).to(self.model.device)[None]
@@ -177,18 +212,21 @@ class Agent:
     def _rest(self) -> Tensor:
         return torch.zeros(self.config.horizon, self.model.contract.action_dim, device=self.model.device)
 
-    def _policy_rollouts(self, begin: Context, goal: Tensor) -> Tensor:
-        """Closed-loop rollouts of the policy inside the model, (P, H, A); the first one without noise."""
+    def _policy_rollouts(self, begin: Context, goal: Goal) -> Tensor:
+        """Closed-loop rollouts of the policy inside the model, (P, H, A); the first one without noise.
+
+        None (P = 0) towards goal joints: the policy knows goal images only.
+        """
         count = self.config.policy_proposals if self.config.mode == "plan" else 1
-        if count == 0:
+        if count == 0 or goal.latent is None:
             return self._rest()[None][:0]
-        context, goals = begin.expand(count), goal.expand(count, -1)
-        quiet = torch.ones(count, 1, device=goal.device)
+        context, goals = begin.expand(count), goal.latent.expand(count, -1)
+        quiet = torch.ones(count, 1, device=goals.device)
         quiet[0] = 0.0
         actions = []
         for _ in range(self.config.horizon):
             action = self.model.act(context.latents[:, -1], context.joints[:, -1], goals)
-            noise = torch.randn(action.shape, generator=self._generator, device=goal.device)
+            noise = torch.randn(action.shape, generator=self._generator, device=goals.device)
             action = (action + self.config.proposal_noise * quiet * noise).clamp(-1.0, 1.0)
             latent, q = self.model.step(context, action)
             context = context.shift(latent, q, action)

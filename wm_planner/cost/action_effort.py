@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from wm_planner.cost.prediction import Prediction
 from wm_planner.world_model.model import WorldModel
 
 
-def action_effort(model: WorldModel, latents: Tensor, actions: Tensor, goal: Tensor) -> Tensor:
+def action_effort(model: WorldModel, prediction: Prediction, goal: Tensor) -> Tensor:
     """See `Cost`."""
-    return actions.square().mean((-2, -1))
+    return prediction.actions.square().mean((-2, -1))

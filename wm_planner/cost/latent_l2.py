@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from wm_planner.cost.prediction import Prediction
 from wm_planner.world_model.model import WorldModel
 
 
-def latent_l2(model: WorldModel, latents: Tensor, actions: Tensor, goal: Tensor) -> Tensor:
+def latent_l2(model: WorldModel, prediction: Prediction, goal: Tensor) -> Tensor:
     """See `Cost`."""
-    return (latents - goal).square().mean((-2, -1))
+    return (prediction.latents - goal).square().mean((-2, -1))

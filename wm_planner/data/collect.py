@@ -73,5 +73,11 @@ def collect(
             done[index] = arrays
             progress(len(done))
     frames, joints, actions, state = (np.stack([done[i][k] for i in range(episodes)]) for k in range(4))
-    provenance = {"task": task.name, "seed": seed, "episodes": episodes, "steps": steps, "play": PLAY[task.name].__name__}
+    provenance = {
+        "task": task.name,
+        "seed": seed,
+        "episodes": episodes,
+        "steps": steps,
+        "play": PLAY[task.name].__name__,
+    }
     write_episodes(path, Episodes(frames, joints, actions, state, load_contract(task.contract)), provenance)

@@ -52,7 +52,7 @@ def optimise(
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
             raise FloatingPointError(
-                f"{stage} step {step}: loss is {({k: float(v) for k, v in terms.items()})}; lower the learning rate"
+                f"{stage} step {step}: loss is { ({k: float(v) for k, v in terms.items()}) }; lower the learning rate"
             )
         optimiser.zero_grad(set_to_none=True)
         total.backward()

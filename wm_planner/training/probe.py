@@ -13,7 +13,9 @@ from wm_planner.world_model.model import WorldModel
 HORIZONS = (1, 4, 8, 16)
 
 
-def linear_probe(train_x: np.ndarray, train_y: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def linear_probe(
+    train_x: np.ndarray, train_y: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Least squares from latents (N, D) to state (N, K).
 
     Returns:
@@ -25,15 +27,17 @@ def linear_probe(train_x: np.ndarray, train_y: np.ndarray, x: np.ndarray, y: np.
     return 1.0 - residual.var(0) / (y.var(0) + 1e-12), residual
 
 
+def _pairs(latents: Latents, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
+    """Every third latent (N, D) with its true state (N, K)."""
+    state = episodes.state.reshape(-1, episodes.state.shape[-1])
+    return latents.latents.flatten(0, 1).cpu().numpy()[::3], state[::3]
+
+
 @torch.no_grad()
 def probe(model: WorldModel, train_z: Latents, train: Episodes, val_z: Latents, val: Episodes) -> dict:
     """Linear-probe errors in centimetres, and open-loop error against copying the last latent."""
     model.eval()
-    flat = lambda t: t.flatten(0, 1).cpu().numpy()[::3]  # noqa: E731
-    r2, residual = linear_probe(
-        flat(train_z.latents), train.state.reshape(-1, train.state.shape[-1])[::3],
-        flat(val_z.latents), val.state.reshape(-1, val.state.shape[-1])[::3],
-    )
+    r2, residual = linear_probe(*_pairs(train_z, train), *_pairs(val_z, val))
     report: dict = {"r2": [round(float(v), 4) for v in r2]}
     report["tool_cm"] = round(100 * float(np.median(np.linalg.norm(residual[:, :3], axis=1))), 2)
     if residual.shape[1] > 3:

@@ -77,9 +77,7 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     latents = encode_all(model, training)
     parameters = [*model.predictor.parameters(), *model.policy.parameters(), *model.critic.parameters()]
     heads = HeadsLoss(model, latents, config)
-    optimise(
-        "heads", model, parameters, heads, config.heads_steps, config.heads_lr, after_step=heads.track, **stage
-    )
+    optimise("heads", model, parameters, heads, config.heads_steps, config.heads_lr, after_step=heads.track, **stage)
     if config.model.encoder != "state":
         parameters = [*model.decoder.parameters()]
         decode = _decoder_loss(model, training.frames, latents.latents, config)

@@ -57,7 +57,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise CheckpointError(f"no checkpoint at {path}; train one with `wm_planner train`")
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+            return {name: file.get_tensor(name) for name in sorted(file.keys())}, file.metadata() or {}
     except SafetensorError as error:
         with path.open("rb") as raw:
             head = raw.read(4)

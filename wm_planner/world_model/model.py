@@ -75,9 +75,7 @@ class WorldModel(nn.Module):
 
     def step(self, context: Context, action: Tensor) -> tuple[Tensor, Tensor]:
         """One step ahead under `action` (B, A): next latent (B, D) and joints (B, J)."""
-        x = torch.cat(
-            [context.latents.flatten(1), context.joints.flatten(1), context.actions.flatten(1), action], 1
-        )
+        x = torch.cat([context.latents.flatten(1), context.joints.flatten(1), context.actions.flatten(1), action], 1)
         d = self.config.latent_dim
         change = self.predictor(x)
         return context.latents[:, -1] + change[:, :d], context.joints[:, -1] + change[:, d:]

@@ -1,0 +1,15 @@
+"""What a cost judges."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Prediction(NamedTuple):
+    """latents (S, H, D) and joints (S, H, J) normalised, predicted under actions (S, H, A)."""
+
+    latents: Tensor
+    joints: Tensor
+    actions: Tensor
