@@ -22,7 +22,14 @@ class ContractError(ValueError):
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A NaN limit would let NaN commands through every comparison.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _refuse_repeats(names: tuple[str, ...]) -> None:
+    repeated = sorted({n for n in names if names.count(n) > 1})
+    if repeated:
+        raise ValueError(f"names {repeated} repeat, expected each once")
 
 
 class Interface(str, Enum):
@@ -77,6 +84,7 @@ class Joints(_Strict):
 
     @model_validator(mode="after")
     def _one_limit_per_joint(self) -> Joints:
+        _refuse_repeats(self.names)
         for field in ("lower", "upper", "velocity"):
             found = len(getattr(self, field))
             if found != len(self.names):
@@ -100,6 +108,7 @@ class Action(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Action:
+        _refuse_repeats(self.names)
         for field in ("unit", "limit", "acceleration"):
             found = len(getattr(self, field))
             if found != len(self.names):
