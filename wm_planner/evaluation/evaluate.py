@@ -1,0 +1,138 @@
+"""Lockstep evaluation: the simulation waits for the planner, so results depend on the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from wm_planner.actor.agent import Agent, AgentConfig
+from wm_planner.configurator.paths import checkpoint_path
+from wm_planner.data.collect import ground_truth
+from wm_planner.evaluation.report import Trial, report
+from wm_planner.perception.image import to_frame
+from wm_planner.sim.environment import Environment, Observation
+from wm_planner.sim.tasks import Task, get_task
+from wm_planner.world_model.checkpoint import load_checkpoint
+
+Policy = Literal["planner", "random", "true-state"]
+
+_worker: Evaluator | None = None
+
+
+def scene_seed(seed: int, episode: int) -> int:
+    """The scene of an episode; distinct for every seed and episode."""
+    return seed * 100_000 + episode
+
+
+class Hold:
+    """Counts consecutive steps within tolerance; `since` is when the current run of them began."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._count = 0
+        self.since = float("nan")
+
+    def update(self, distance: float, now: float) -> bool:
+        """Whether the goal has been reached and held."""
+        if distance > self._task.tolerance:
+            self._count = 0
+            return False
+        if self._count == 0:
+            self.since = now
+        self._count += 1
+        return self._count >= self._task.hold
+
+
+def default_checkpoint(task: Task, policy: Policy) -> Path:
+    """The shipped checkpoint a policy uses."""
+    return checkpoint_path(f"{task.name}_state" if policy == "true-state" else task.name)
+
+
+class Evaluator:
+    """Runs trials of one task under one policy, in one process."""
+
+    def __init__(self, task: Task, policy: Policy, checkpoint: Path, config: AgentConfig) -> None:
+        torch.set_num_threads(1)
+        self._policy = policy
+        self._env = Environment(task)
+        if policy != "random":
+            model = load_checkpoint(checkpoint, expected=self._env.contract).model
+            self._agent = Agent(model, config)
+
+    def trial(self, seed: int) -> Trial:
+        """One start and goal, in full."""
+        env, task = self._env, self._env.task
+        start, goal = task.start_and_goal(seed)
+        image = env.image_of(goal)
+        target, goal_state = task.position(env.world), ground_truth(env)
+        observation = env.reset(start)
+        if self._policy != "random":
+            self._agent.reset()
+            frame = to_frame(image, env.contract.cameras[0])
+            self._agent.set_goal(goal_state if self._policy == "true-state" else frame)
+        hold, plan_ms = Hold(task), []
+        rng = np.random.default_rng(seed)
+        for _ in range(task.max_steps):
+            if self._policy == "random":
+                action = rng.uniform(-1.0, 1.0, env.contract.action_dim)
+            else:
+                action, ms = self._plan(observation)
+                plan_ms.append(ms)
+            observation = env.step(action)
+            if hold.update(env.distance(target), observation.time):
+                return Trial(seed, True, hold.since, env.distance(target), plan_ms)
+        return Trial(seed, False, float("nan"), env.distance(target), plan_ms)
+
+    def _plan(self, observation: Observation) -> tuple[np.ndarray, float]:
+        seen = ground_truth(self._env) if self._policy == "true-state" else observation.frame
+        self._agent.observe(seen, observation.joints, observation.time)
+        plan = self._agent.plan()
+        action = plan.actions[0]
+        self._agent.memory.acted(observation.time, action)
+        return action, 1000 * sum(plan.seconds.values())
+
+
+def _start(task: str, policy: Policy, checkpoint: Path, config: AgentConfig) -> None:
+    global _worker
+    _worker = Evaluator(get_task(task), policy, checkpoint, config)
+
+
+def _trial(seed: int) -> Trial:
+    assert _worker is not None
+    return _worker.trial(seed)
+
+
+def evaluate(
+    task: Task,
+    episodes: int,
+    seed: int,
+    policy: Policy = "planner",
+    checkpoint: Path | None = None,
+    config: AgentConfig | None = None,
+    workers: int = 1,
+    progress: Callable[[Trial], None] = lambda trial: None,
+) -> dict:
+    """Run trials and report; see `report` for the keys.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
+    """
+    checkpoint = checkpoint or default_checkpoint(task, policy)
+    seeds = [scene_seed(seed, episode) for episode in range(episodes)]
+    arguments = (task.name, policy, checkpoint, config or AgentConfig())
+    trials: dict[int, Trial] = {}
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_start, initargs=arguments
+    ) as pool:
+        for future in as_completed([pool.submit(_trial, s) for s in seeds]):
+            trial = future.result()
+            trials[trial.scene_seed] = trial
+            progress(trial)
+    name = "" if policy == "random" else checkpoint.name
+    return report(task.name, [trials[s] for s in seeds], seed, name, policy)
