@@ -44,7 +44,7 @@ class Memory:
         """A normalised action, shape (A,), took effect at `time` and lasts until the next one."""
         if self._commands and time < self._commands[-1][0]:
             self._commands.clear()
-        self._commands.append((time, np.asarray(action, np.float64)))
+        self._commands.append((time, np.array(action, np.float64)))
 
     def mean_action(self, start: float, end: float) -> np.ndarray:
         """Time average, shape (A,), of the actions in effect between two times; rest counts as zero."""

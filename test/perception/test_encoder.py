@@ -1,0 +1,70 @@
+"""Encoders: shapes, gradients, and independence of the batch when deployed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wm_planner.perception.encoder import make_encoder
+from wm_planner.world_model.config import ModelConfig
+
+SMALL = {
+    "conv": ModelConfig(encoder="conv", conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
+    "vit": ModelConfig(encoder="vit", vit_width=12, vit_depth=1, vit_heads=3, vit_patch=8, latent_dim=5),
+}
+
+
+def _frames(batch: int, channels: int = 3, side: int = 32) -> torch.Tensor:
+    return torch.randint(0, 256, (batch, side, side, channels), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize("channels", [3, 6])
+def test_frames_to_latents(kind: str, channels: int) -> None:
+    encoder = make_encoder(SMALL[kind], 32, channels)
+    latents = encoder(_frames(4, channels))
+    assert latents.shape == (4, 5)
+    # Batch normalisation: every latent dimension is centred, whatever the images.
+    torch.testing.assert_close(latents.mean(0), torch.zeros(5), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_every_weight_learns(kind: str) -> None:
+    encoder = make_encoder(SMALL[kind], 32, 3)
+    (encoder(_frames(8)) ** 3).sum().backward()
+    # The bias before a batch normalisation cancels, and the keys' bias before a softmax.
+    still = [n for n, p in encoder.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+    assert still == []
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_deployed_latents_do_not_depend_on_the_batch(kind: str) -> None:
+    encoder = make_encoder(SMALL[kind], 32, 3).eval()
+    frames = _frames(6)
+    with torch.no_grad():
+        whole, alone = encoder(frames), torch.cat([encoder(f[None]) for f in frames])
+    torch.testing.assert_close(whole, alone)
+    assert whole.std(0).min() > 0  # different images, different latents
+
+
+def test_conv_sees_an_object_move() -> None:
+    encoder = make_encoder(SMALL["conv"], 32, 3).eval()
+    frames = torch.zeros(2, 32, 32, 3, dtype=torch.uint8)
+    frames[0, 4:10, 4:10] = 255
+    frames[1, 18:24, 18:24] = 255
+    with torch.no_grad():
+        a, b = encoder(frames)
+    assert (a - b).abs().max() > 1e-4
+
+
+def test_vit_needs_whole_patches() -> None:
+    with pytest.raises(ValueError, match="30.*vit_patch 8"):
+        make_encoder(SMALL["vit"], 30, 3)
+
+
+def test_state_encoder_standardises() -> None:
+    encoder = make_encoder(ModelConfig(encoder="state", latent_dim=3), 32, 3)
+    encoder.mean.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    encoder.std.copy_(torch.tensor([1.0, 2.0, 4.0]))
+    torch.testing.assert_close(encoder(torch.tensor([[2.0, 0.0, 3.0]])), torch.tensor([[1.0, -1.0, 0.0]]))
+    assert not list(encoder.parameters())
