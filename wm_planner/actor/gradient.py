@@ -25,5 +25,5 @@ def gradient(
         with torch.no_grad():
             actions.clamp_(-1.0, 1.0)
     with torch.no_grad():
-        candidates = torch.cat([actions.detach(), starts])
+        candidates = torch.cat([starts, actions.detach()])  # starts win ties: they are finite
         return best(candidates, objective(candidates))

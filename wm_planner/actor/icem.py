@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wm_planner.actor.solver import Objective, Solution, SolverConfig
+from wm_planner.actor.solver import Objective, Solution, SolverConfig, nan_last
 
 KEPT = 0.3  # fraction of the elites carried into the next iteration
 
@@ -20,7 +20,11 @@ def coloured_noise(shape: torch.Size, exponent: float, generator: torch.Generato
     frequency[0] = frequency[1]
     scale = frequency ** (-exponent / 2)
     noise = torch.fft.irfft(torch.fft.rfft(white) * scale, n=horizon)
-    power = (scale.square() * torch.where(torch.arange(len(scale), device=device) == 0, 1, 2)).sum() / horizon
+    mirrored = torch.full_like(scale, 2.0)  # how often each frequency occurs in the two-sided spectrum
+    mirrored[0] = 1.0
+    if horizon % 2 == 0:
+        mirrored[-1] = 1.0
+    power = (scale.square() * mirrored).sum() / horizon
     return (noise / power.sqrt()).transpose(1, 2)
 
 
@@ -35,7 +39,7 @@ def icem(
         noise = coloured_noise(shape, config.noise_exponent, generator, mean.device)
         fresh = (mean + std * noise).clamp(-1.0, 1.0)
         fresh = torch.cat([fresh, proposals if iteration == 0 else mean[None]])
-        costs = torch.nan_to_num(objective(fresh), nan=torch.inf)
+        costs = nan_last(objective(fresh))
         candidates, costs = torch.cat([fresh, kept]), torch.cat([costs, kept_costs])
         order = costs.topk(min(config.elites, len(costs)), largest=False)
         elites = candidates[order.indices]

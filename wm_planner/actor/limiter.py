@@ -12,6 +12,15 @@ class UnsafeCommand(ValueError):
     """A command that must not be published; the text says why."""
 
 
+def _checked(name: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    value = np.asarray(value, np.float64)
+    if value.shape != shape:
+        raise UnsafeCommand(f"{name}: shape {value.shape}, expected {shape}")
+    if not np.isfinite(value).all():
+        raise UnsafeCommand(f"{name}: not finite: {value.tolist()}")
+    return value
+
+
 class Limiter:
     """Turns normalised actions into commands that respect the contract.
 
@@ -42,15 +51,11 @@ class Limiter:
             Command in contract units, shape (A,).
 
         Raises:
-            UnsafeCommand: NaN or infinite action or joints, or a wrong shape.
+            UnsafeCommand: NaN or infinite inputs, or a wrong shape.
         """
-        action = np.asarray(action, np.float64)
-        if action.shape != self._limit.shape:
-            raise UnsafeCommand(f"action has shape {action.shape}, expected {self._limit.shape}")
-        if not np.isfinite(action).all():
-            raise UnsafeCommand(f"action is not finite: {action.tolist()}")
-        if not np.isfinite(q).all():
-            raise UnsafeCommand(f"joint positions are not finite: {np.asarray(q).tolist()}")
+        action = _checked("action", action, self._limit.shape)
+        q = _checked("joint positions", q, (len(self._contract.joints.names),))
+        previous = np.clip(_checked("previous command", previous, self._limit.shape), -self._limit, self._limit)
         command = np.clip(action, -1.0, 1.0) * self._limit
         step = self._acceleration * dt
         command = np.clip(command, previous - step, previous + step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wm_planner.actor.solver import Objective, Solution, SolverConfig
+from wm_planner.actor.solver import Objective, Solution, SolverConfig, nan_last
 
 
 def mppi(
@@ -17,8 +17,10 @@ def mppi(
         noise = torch.randn(config.samples, *mean.shape, generator=generator, device=mean.device)
         candidates = (mean + config.initial_std * noise).clamp(-1.0, 1.0)
         candidates = torch.cat([candidates, mean[None], *([proposals] if iteration == 0 else [])])
-        costs = torch.nan_to_num(objective(candidates), nan=torch.inf)
+        costs = nan_last(objective(candidates))
+        if costs.min().isinf():
+            continue  # nothing to prefer: the mean stays
         weights = torch.softmax(-(costs - costs.min()) / config.temperature, 0)
-        mean = (weights[:, None, None] * candidates).sum(0)
+        mean = (weights[:, None, None] * candidates).sum(0).clamp(-1.0, 1.0)  # rounding
         cost = float(weights @ torch.nan_to_num(costs, posinf=0.0))
     return Solution(mean, cost)

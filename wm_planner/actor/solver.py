@@ -25,7 +25,7 @@ class SolverConfig(BaseModel):
     initial_std: float = Field(default=0.5, gt=0)
     min_std: float = Field(default=0.05, gt=0)
     noise_exponent: float = Field(default=1.0, ge=0, description="colour of iCEM's noise: 0 white, 2 brown")
-    temperature: float = Field(default=0.5, gt=0, description="MPPI: cost difference that halves a sample's say")
+    temperature: float = Field(default=0.5, gt=0, description="MPPI: cost difference that divides a sample's say by e")
     step_size: float = Field(default=0.1, gt=0, description="gradient: Adam's learning rate")
 
 
@@ -51,8 +51,13 @@ class Solver(Protocol):
         ...
 
 
+def nan_last(costs: Tensor) -> Tensor:
+    """Costs with NaN as infinity, so that what cannot be judged never wins."""
+    return torch.where(costs.isnan(), torch.inf, costs)
+
+
 def best(candidates: Tensor, costs: Tensor) -> Solution:
     """The cheapest candidate; NaN costs never win."""
-    costs = torch.nan_to_num(costs, nan=torch.inf)
+    costs = nan_last(costs)
     index = int(costs.argmin())
     return Solution(candidates[index], float(costs[index]))

@@ -1,0 +1,157 @@
+"""The limiter: properties that must hold whatever is asked of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from wm_planner.actor.limiter import Limiter, UnsafeCommand
+from wm_planner.configurator.contract import Contract, load_contract, parse_contract
+from wm_planner.configurator.kinematics import forward
+from wm_planner.sim.panda import HOME
+
+REACH, PUSH = load_contract("panda_reach"), load_contract("panda_push")
+
+
+def _by_joints(interface: str) -> Contract:
+    data = REACH.model_dump(mode="json")
+    names = data["joints"]["names"][::-1][:5]  # neither all joints nor the joints' order
+    data["action"] |= {"interface": interface, "names": names, "unit": ["rad/s"] * 5}
+    data["action"] |= {"limit": [1.0, 0.5, 1.0, 2.0, 1.0], "acceleration": [10.0] * 5}
+    return parse_contract(data)
+
+
+VELOCITY = _by_joints("joint_velocity")
+CONTRACTS = [REACH, PUSH, VELOCITY, _by_joints("joint_trajectory")]
+
+
+def _vector(size: int, low: float, high: float) -> st.SearchStrategy[np.ndarray]:
+    return st.lists(st.floats(low, high), min_size=size, max_size=size).map(np.array)
+
+
+@st.composite
+def _situations(draw: st.DrawFn) -> tuple[Contract, np.ndarray, np.ndarray, np.ndarray, float]:
+    """Contract, wild action, joints about anywhere, a previous command even beyond limits, dt."""
+    contract = draw(st.sampled_from(CONTRACTS))
+    limit, joints = np.array(contract.action.limit), contract.joints
+    action = draw(_vector(len(limit), -1e6, 1e6) | _vector(len(limit), -1.5, 1.5))
+    where = draw(_vector(7, -0.1, 1.1))
+    q = np.array(joints.lower) + where * (np.array(joints.upper) - joints.lower)
+    previous = draw(_vector(len(limit), -1, 1) | _vector(len(limit), -100, 100)) * limit
+    return contract, action, q, previous, draw(st.sampled_from([0.002, 0.02, 0.1]))
+
+
+@given(_situations())
+def test_never_beyond_the_limits(situation) -> None:
+    contract, action, q, previous, dt = situation
+    command = Limiter(contract)(action, q, previous, dt)
+    assert command.shape == (contract.action_dim,)
+    assert np.isfinite(command).all()
+    assert (np.abs(command) <= np.array(contract.action.limit) + 1e-12).all()
+
+
+@given(_situations())
+def test_inputs_are_left_alone(situation) -> None:
+    contract, action, q, previous, dt = situation
+    copies = action.copy(), q.copy(), previous.copy()
+    Limiter(contract)(action, q, previous, dt)
+    for ours, theirs in zip(copies, (action, q, previous)):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@given(st.sampled_from([REACH, PUSH]), _vector(7, -0.6, 0.6), _vector(3, -5, 5), _vector(3, -1, 1))
+def test_never_drives_the_tool_out_of_the_workspace(
+    contract: Contract, away: np.ndarray, action: np.ndarray, before: np.ndarray
+) -> None:
+    q, dt, n = HOME + away, contract.dt, contract.action_dim
+    command = Limiter(contract)(action[:n], q, before[:n] * contract.action.limit, dt)
+    tool = forward(contract.kinematics, q)[0][:3, 3]
+    after = tool.copy()
+    after[:n] += command * dt
+    lower, upper = np.array(contract.workspace.lower), np.array(contract.workspace.upper)
+    # Inside stays inside; what is outside does not get further out.
+    assert (_outside(after, lower, upper) <= _outside(tool, lower, upper) + 1e-9)[:n].all()
+
+
+@given(st.sampled_from(CONTRACTS[2:]), _vector(7, -0.05, 1.05), _vector(5, -5, 5), st.sampled_from([0.02, 0.1]))
+def test_never_drives_joints_beyond_their_ends(
+    contract: Contract, where: np.ndarray, action: np.ndarray, dt: float
+) -> None:
+    lower, upper = np.array(contract.joints.lower), np.array(contract.joints.upper)
+    q = lower + where * (upper - lower)
+    command = Limiter(contract)(action, q, np.zeros(5), dt)
+    i = [contract.joints.names.index(n) for n in contract.action.names]
+    after = q[i] + command * dt
+    assert (_outside(after, lower[i], upper[i]) <= _outside(q[i], lower[i], upper[i]) + 1e-9).all()
+
+
+@given(_vector(3, -5, 5), _vector(3, -1, 1), st.sampled_from([0.002, 0.02]))
+def test_acceleration_is_limited_in_free_space(action: np.ndarray, before: np.ndarray, dt: float) -> None:
+    previous = before * REACH.action.limit
+    command = Limiter(REACH)(action, _free(), previous, dt)
+    assert (np.abs(command - previous) <= np.array(REACH.action.acceleration) * dt + 1e-9).all()
+
+
+@given(_vector(3, -1, 1))
+def test_harmless_actions_pass_unchanged(action: np.ndarray) -> None:
+    command = Limiter(REACH)(action, _free(), REACH.command(action), REACH.dt)
+    np.testing.assert_allclose(command, REACH.command(action))
+
+
+@given(st.sampled_from(CONTRACTS), st.data())
+def test_not_finite_is_unsafe(contract: Contract, data: st.DataObject) -> None:
+    """A NaN or infinity anywhere in the inputs is refused, never published."""
+    inputs = [np.zeros(contract.action_dim), _free(), np.zeros(contract.action_dim)]
+    which = data.draw(st.integers(0, 2))
+    index = data.draw(st.integers(0, len(inputs[which]) - 1))
+    inputs[which][index] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
+    with pytest.raises(UnsafeCommand, match="not finite"):
+        Limiter(contract)(*inputs, 0.02)
+
+
+@given(st.sampled_from(CONTRACTS), st.data())
+def test_wrong_shapes_are_unsafe(contract: Contract, data: st.DataObject) -> None:
+    sizes = [contract.action_dim, 7, contract.action_dim]
+    which = data.draw(st.integers(0, 2))
+    wrong = data.draw(st.integers(0, 9))
+    assume(wrong != sizes[which])
+    sizes[which] = wrong
+    with pytest.raises(UnsafeCommand, match=rf"shape \({wrong},\), expected"):
+        Limiter(contract)(*(np.zeros(s) for s in sizes), 0.02)
+
+
+def test_a_wall_stops_the_tool_where_it_stands() -> None:
+    """Driving up at full speed for long ends at the ceiling, not beyond."""
+    limiter, dt = Limiter(REACH), REACH.dt
+    q, previous = _free(), np.zeros(3)
+    for _ in range(60):
+        previous = limiter(np.array([0.0, 0.0, 1.0]), q, previous, dt)
+        _, jacobian = forward(REACH.kinematics, q)
+        q = q + np.linalg.pinv(jacobian) @ np.array([*previous, 0, 0, 0]) * dt
+    ceiling = REACH.workspace.upper[2]
+    assert forward(REACH.kinematics, q)[0][2, 3] == pytest.approx(ceiling, abs=0.005)
+
+
+def test_no_workspace_no_walls() -> None:
+    contract = parse_contract(REACH.model_dump(mode="json") | {"workspace": None})
+    command = Limiter(contract)(np.ones(3), np.zeros(7), np.array(contract.action.limit), contract.dt)
+    np.testing.assert_allclose(command, contract.action.limit)
+
+
+def _outside(x: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """How far beyond the bounds, componentwise."""
+    return np.maximum(np.maximum(lower - x, x - upper), 0.0)
+
+
+def _free() -> np.ndarray:
+    """Joints with the tool well inside the reach workspace."""
+    q = HOME.copy()
+    middle = (np.array(REACH.workspace.lower) + REACH.workspace.upper) / 2
+    for _ in range(50):
+        pose, jacobian = forward(REACH.kinematics, q)
+        q = q + np.linalg.pinv(jacobian[:3]) @ (middle - pose[:3, 3]) * 0.5
+        tool = forward(REACH.kinematics, q)[0][:3, 3]
+    np.testing.assert_allclose(tool, middle, atol=1e-6)
+    return q
