@@ -107,9 +107,16 @@ class Panda:
         self._trajectory = []
         self._expires = now + self._timeout
 
-    def follow(self, points: list[tuple[float, np.ndarray]]) -> None:
-        """Joint trajectory: (time [s], positions (7,)) with increasing times."""
-        self._trajectory = points
+    def follow(self, points: list[tuple[float, np.ndarray]], now: float) -> None:
+        """Joint trajectory: (time [s], positions (7,)) with increasing times, joined from `now` (s).
+
+        It starts from the target so far, not from the measured joints: a stream of trajectories would
+        otherwise creep by the tracking error at each of them.
+        """
+        ahead = [(time, q) for time, q in points if time > now]
+        past = points[: len(points) - len(ahead)]
+        bridge = (now, self._target.copy()) if not past else past[-1]
+        self._trajectory = [bridge, *ahead]
         self._expires = -np.inf
 
     def servo(self, now: float, dt: float) -> None:
@@ -142,6 +149,11 @@ class Panda:
 
     def joint_velocities(self) -> np.ndarray:
         return np.array([s[1] for s in self._client.getJointStates(self.body, list(ARM))])
+
+    def joint_states(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and velocities of arm and fingers, shape (9,) each; rad and rad/s, m and m/s."""
+        states = self._client.getJointStates(self.body, [*ARM, *FINGERS])
+        return np.array([s[0] for s in states]), np.array([s[1] for s in states])
 
     def tool_position(self) -> np.ndarray:
         """Ground truth, shape (3,), metres, base frame."""
