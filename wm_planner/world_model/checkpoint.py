@@ -98,14 +98,21 @@ def load_checkpoint(path: Path, device: str = "auto", expected: Contract | None 
     tensors, metadata = load_tensors(path)
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}")
-    contract = parse_contract(json.loads(metadata["contract"]), f"in {path}")
+    try:
+        contract = parse_contract(json.loads(metadata["contract"]), f"in {path}")
+        config = ModelConfig.model_validate_json(metadata["model"])
+        facts = json.loads(metadata["facts"])
+    except KeyError as error:
+        raise CheckpointError(f"{path} has no {error} in its metadata; train it again") from None
+    except ValueError as error:  # invalid JSON, contract or configuration
+        raise CheckpointError(f"{path} was written by another version: {error}; train it again") from None
     if expected is not None and (lines := expected.differences(contract)):
         raise CheckpointError(
             f"{path} was trained under another contract; configured != checkpoint:\n  " + "\n  ".join(lines)
         )
-    model = WorldModel(contract, ModelConfig.model_validate_json(metadata["model"]))
+    model = WorldModel(contract, config)
     try:
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     except RuntimeError as error:
         raise CheckpointError(f"{path}: weights do not fit their own configuration: {error}") from None
-    return Checkpoint(model.to(auto_device(device)).eval().requires_grad_(False), json.loads(metadata["facts"]))
+    return Checkpoint(model.to(auto_device(device)).eval().requires_grad_(False), facts)
