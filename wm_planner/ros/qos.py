@@ -18,3 +18,5 @@ SENSOR = _profile(ReliabilityPolicy.BEST_EFFORT, 1)
 STATE = _profile(ReliabilityPolicy.RELIABLE, 10)
 COMMAND = _profile(ReliabilityPolicy.RELIABLE, 10)
 CLOCK = _profile(ReliabilityPolicy.RELIABLE, 1)
+# A recorder matches every publisher and must not lose what arrives while it writes.
+RECORD = _profile(ReliabilityPolicy.BEST_EFFORT, 100)

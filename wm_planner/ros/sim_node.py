@@ -11,11 +11,14 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import rclpy
 from geometry_msgs.msg import PointStamped, PoseStamped, TwistStamped
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMessage
@@ -26,6 +29,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from wm_planner.configurator.contract import Interface
 from wm_planner.ros import qos
+from wm_planner.ros.commands import MESSAGE
 from wm_planner.ros.messages import image_message, seconds, stamp
 from wm_planner.ros.sim_commands import CommandError, trajectory_points, twist_command, velocity_command
 from wm_planner.ros.sim_parameters import declare
@@ -98,8 +102,8 @@ class SimNode(Node):
         due, dropped = self._pacer.due(began, rate)
         if dropped:
             self.get_logger().warn(
-                f"simulation is slower than real_time_factor {rate * PHYSICS_DT:g}: "
-                f"{dropped / rate:.3f} s of wall time dropped; lower the factor or the load",
+                f"this machine cannot keep real_time_factor {rate * PHYSICS_DT:g}: simulated time runs slower; "
+                "lower the factor or the load",
                 throttle_duration_sec=5.0,
             )
         taken = 0
@@ -190,15 +194,15 @@ class SimNode(Node):
 
     def _subscribe(self, topic: str, interface: Interface, answers: bool) -> None:
         """Obey commands on a topic; those that answer an observation advance the lockstep simulation."""
-        message_type, apply = {
-            Interface.TWIST: (TwistStamped, self._twist),
-            Interface.JOINT_TRAJECTORY: (JointTrajectory, self._trajectory),
-            Interface.JOINT_VELOCITY: (Float64MultiArray, self._velocity),
+        apply: Callable[[Any], None] = {
+            Interface.TWIST: self._twist,
+            Interface.JOINT_TRAJECTORY: self._trajectory,
+            Interface.JOINT_VELOCITY: self._velocity,
         }[interface]
         stamped = interface is not Interface.JOINT_VELOCITY
         steps = answers and self._settings.lockstep
 
-        def on_command(message) -> None:
+        def on_command(message: Any) -> None:
             if steps and stamped and abs(seconds(message.header.stamp) - self._world.time) > _SAME_STAMP:
                 return  # an answer to an observation that has passed
             try:
@@ -212,7 +216,7 @@ class SimNode(Node):
             if steps and not self._paused:
                 self._control_step()
 
-        self.create_subscription(message_type, topic, on_command, qos.COMMAND)
+        self.create_subscription(MESSAGE[interface], topic, on_command, qos.COMMAND)
 
     def _twist(self, message: TwistStamped) -> None:
         self._command(twist_command(message, self._contract.action))
@@ -262,7 +266,7 @@ def main(args: list[str] | None = None) -> int:
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, ParameterException) as error:
         print(f"sim: {error.args[0] if error.args else error}", file=sys.stderr)
         return 1
     finally:
