@@ -1,0 +1,30 @@
+"""`wm_planner collect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wm_planner.cli.common import clean_errors, console, progress_bar
+
+
+@clean_errors
+def collect(
+    task: Annotated[str, typer.Option(help="panda_reach or panda_push")],
+    output: Annotated[Path | None, typer.Option(help="HDF5 file; data/<task>.h5 when left out")] = None,
+    episodes: Annotated[int, typer.Option(min=1)] = 900,
+    steps: Annotated[int, typer.Option(min=1, help="control steps per episode")] = 120,
+    seed: int = 0,
+    workers: Annotated[int, typer.Option(min=1, help="processes; the data does not depend on it")] = 2,
+) -> None:
+    """Record scripted play in simulation, in parallel processes."""
+    from wm_planner.data.collect import collect as run
+    from wm_planner.sim.tasks import get_task
+
+    path = output or Path("data") / f"{task}.h5"
+    with progress_bar() as bar:
+        row = bar.add_task(f"playing {task}", total=episodes)
+        run(get_task(task), path, episodes, steps, seed, workers, lambda done: bar.update(row, completed=done))
+    console.print(f"{episodes} episodes of {steps} steps in {path}")

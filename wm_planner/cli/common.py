@@ -1,0 +1,77 @@
+"""What commands share: a console, clean errors, options of the agent."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from wm_planner.actor.agent import AgentConfig
+
+console = Console()
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def clean_errors(function: F) -> F:
+    """Show expected errors as one message and exit code 1, not as a traceback."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except ValidationError as error:
+            console.print(f"[red]error:[/] {error}", soft_wrap=True)
+        except (ValueError, KeyError, FileNotFoundError, FloatingPointError) as error:
+            text = error.args[0] if isinstance(error, KeyError) and error.args else error
+            console.print(f"[red]error:[/] {text}", soft_wrap=True, markup=True)
+        raise typer.Exit(1)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def progress_bar() -> Progress:
+    """A bar with description, count, elapsed and remaining time."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def agent_config(settings: list[str]) -> AgentConfig:
+    """`horizon=12`, `solver.name=cem`, ... over the defaults.
+
+    Raises:
+        ValueError: a setting that is no `key=value`, or a key or value that does not fit.
+    """
+    data: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"setting {setting!r} has no '=', expected for example horizon=12 or solver.name=cem")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        where = data
+        *path, last = key.split(".")
+        for part in path:
+            where = where.setdefault(part, {})
+        where[last] = value
+    return AgentConfig.model_validate(data)
+
+
+def write_json(path: Path | None, data: dict) -> None:
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(data, indent=2) + "\n")

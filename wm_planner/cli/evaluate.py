@@ -1,0 +1,56 @@
+"""`wm_planner evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from wm_planner.cli.common import agent_config, clean_errors, console, progress_bar, write_json
+
+
+@clean_errors
+def evaluate(
+    task: Annotated[str, typer.Option(help="panda_reach or panda_push")],
+    episodes: Annotated[int, typer.Option(min=1)] = 200,
+    seed: int = 1,
+    json: Annotated[Path | None, typer.Option(help="write the report here")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="the shipped one when left out")] = None,
+    ros: Annotated[bool, typer.Option("--ros", help="in real time, through the ROS 2 nodes")] = False,
+    policy: Annotated[str, typer.Option(help="planner, random or true-state")] = "planner",
+    workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 1,
+    set: Annotated[list[str] | None, typer.Option(help="agent setting, such as horizon=12 or mode=policy")] = None,
+) -> None:
+    """Measure success on held-out goals."""
+    from wm_planner.evaluation.evaluate import Policy, Trial
+    from wm_planner.evaluation.evaluate import evaluate as lockstep
+    from wm_planner.sim.tasks import get_task
+
+    policies = Policy.__args__  # type: ignore[attr-defined]
+    if policy not in policies:
+        raise ValueError(f"policy is {policy!r}, expected one of {list(policies)}")
+    if ros and policy != "planner":
+        raise ValueError(f"--ros runs the planner node, found --policy {policy}")
+    with progress_bar() as bar:
+        row = bar.add_task(task, total=episodes)
+        successes = 0
+
+        def show(trial: Trial) -> None:
+            nonlocal successes
+            successes += trial.success
+            bar.update(row, advance=1, description=f"{task}: {successes} reached")
+
+        if ros:
+            from wm_planner.evaluation.realtime import evaluate as realtime
+
+            report = realtime(get_task(task), episodes, seed, checkpoint, set or [], show)
+        else:
+            config = agent_config(set or [])
+            report = lockstep(get_task(task), episodes, seed, policy, checkpoint, config, workers, show)  # type: ignore[arg-type]
+    write_json(json, report)
+    table = Table("", "value")
+    for name, value in report.items():
+        table.add_row(name, str(value))
+    console.print(table)

@@ -1,0 +1,39 @@
+"""`wm_planner train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.progress import TaskID
+
+from wm_planner.cli.common import clean_errors, console, progress_bar
+
+
+@clean_errors
+def train(
+    data: Annotated[Path, typer.Option(help="dataset of `wm_planner collect`")],
+    config: Annotated[Path | None, typer.Option(help="YAML of TrainConfig fields; defaults when left out")] = None,
+    run: Annotated[Path | None, typer.Option(help="resumable state and TensorBoard logs; runs/<dataset>")] = None,
+    output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
+) -> None:
+    """Train a world model. Run the same command again to resume."""
+    from wm_planner.data.dataset import read_episodes
+    from wm_planner.training.config import TrainConfig
+    from wm_planner.training.train import train as fit
+
+    settings = TrainConfig.model_validate(yaml.safe_load(config.read_text()) or {} if config else {})
+    folder = run or Path("runs") / data.stem
+    path = output or folder / "model.safetensors"
+    with progress_bar() as bar:
+        rows: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
+            row = rows.setdefault(stage, bar.add_task(stage, total=total)) if stage not in rows else rows[stage]
+            text = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            bar.update(row, completed=done, description=f"{stage}: {text}")
+
+        facts = fit(read_episodes(data), settings, folder, path, show)
+    console.print(f"{path} after {facts['seconds']} s; validation:", facts["validation"])
