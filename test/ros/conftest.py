@@ -1,5 +1,6 @@
 """Fixtures for tests through real nodes over real DDS, on this machine only and in a domain of their own."""
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import os
@@ -20,19 +21,19 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 rclpy = pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
 
-from lifecycle_msgs.msg import Transition  # noqa: E402
-from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
-from rcl_interfaces.msg import SetParametersResult  # noqa: E402
-from rcl_interfaces.srv import SetParameters  # noqa: E402
-from rclpy.context import Context  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 
-from wm_planner.configurator.contract import Contract  # noqa: E402
-from wm_planner.world_model.checkpoint import save_checkpoint  # noqa: E402
-from wm_planner.world_model.config import ModelConfig  # noqa: E402
-from wm_planner.world_model.model import WorldModel  # noqa: E402
+from wm_planner.configurator.contract import Contract
+from wm_planner.world_model.checkpoint import save_checkpoint
+from wm_planner.world_model.config import ModelConfig
+from wm_planner.world_model.model import WorldModel
 
 TIMEOUT = 60.0  # seconds; generous, since the machine may be busy: only a failing test waits this long
 
@@ -184,3 +185,8 @@ def write_checkpoint(tmp_path_factory: pytest.TempPathFactory, small_config: Mod
         return path
 
     return write
+
+
+@pytest.fixture
+def wait() -> Callable[..., Any]:
+    return wait_for

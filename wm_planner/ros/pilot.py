@@ -1,0 +1,208 @@
+"""Decides what leaves: the plan's command, or zero and the reason why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from wm_planner.actor.limiter import UnsafeCommand
+from wm_planner.configurator.contract import Contract, Interface
+from wm_planner.perception.image import PerceptionError
+from wm_planner.ros.commander import Commander
+from wm_planner.ros.inputs import Inputs, decode_joints
+from wm_planner.ros.parameters import Settings
+from wm_planner.ros.status import Latch, Rate, State
+from wm_planner.ros.worker import Decision, Goal, Worker
+from wm_planner.world_model.model import WorldModel
+
+_RECOVERY = 0.5  # seconds without a fault before the robot moves again
+
+
+class Log(NamedTuple):
+    """Where words go."""
+
+    info: Callable[[str], object]
+    error: Callable[[str], object]
+
+
+class Pilot:
+    """The worker's shell: stands between plans and the robot. Real time, or lockstep: one command per image.
+
+    `tick` runs at the command rate. A stop is latched with its reason; while a goal stands, commands keep
+    flowing (zeros when stopped), so that a controller without a timeout does not run on.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        inputs: Inputs,
+        commander: Commander,
+        settings: Settings,
+        lockstep: bool,
+        now: Callable[[], float],
+        log: Log,
+        show: Callable[[Decision, WorldModel], None],
+    ) -> None:
+        self._contract, self._inputs, self._commander = contract, inputs, commander
+        self.settings, self._lockstep, self._log = settings, lockstep, log
+        self.now, self.show = now, show
+        self.worker: Worker
+        self._latch = Latch(0.0 if lockstep else _RECOVERY)
+        self._sent: Decision | None = None
+        self._rate = Rate()
+        self._image_to_command = 0.0
+        self._clock = (-1.0, 0.0)
+
+    # Called by the worker, from its thread.
+
+    def commanded(self) -> list[tuple[float, np.ndarray]]:
+        return self._commander.drain()
+
+    def under_way(self, start: float, steps: int) -> np.ndarray:
+        decision = self.worker.decision
+        if decision is None or self._latch.reason:
+            return np.zeros((steps, self._contract.action_dim))
+        return decision.plan.ahead(start, steps)
+
+    def decided(self, decision: Decision) -> None:
+        self._rate.tick(time.monotonic())
+        if self._lockstep:
+            self._latch.clear()
+            try:
+                self._send(decision, decision.plan.start, self._contract.dt)
+            except (PerceptionError, UnsafeCommand) as error:
+                self.fault(str(error), decision.plan.start)
+
+    def fault(self, text: str, stamp: float | None = None) -> None:
+        """Stop for a reason; the first one stands until it is gone."""
+        now = self.now()
+        if self._latch.trip(text, now):
+            self._log.error(f"stopped: {text}")
+        if self.worker.goal is not None:
+            self._zero(now if stamp is None or not self._lockstep else stamp)
+
+    def rewound(self, text: str) -> None:
+        self._log.info(f"{text}: forgot what was seen and planned, the goal stands")
+        if not self._lockstep:  # a waiting simulation would take it for the command it waits for
+            self._zero(self.now())
+
+    # Called by the node, from its executor.
+
+    def clock_went_back(self) -> None:
+        """Start afresh towards the same goal."""
+        now = self.now()
+        self._inputs.rewind(now)
+        self._latch.clear()
+        self.worker.reset()
+        self.rewound(f"the clock went back to {now:.3f} s")
+
+    def set_goal(self, goal: Goal) -> None:
+        self._latch.clear()
+        self.worker.set_goal(goal)
+        self._log.info(f"new goal: {goal.kind}")
+
+    def halt(self, why: str) -> None:
+        """Drop the goal, then stop the robot."""
+        had = self.worker.goal
+        self.worker.set_goal(None)
+        self._latch.clear()
+        self._zero(self.now())
+        if had is not None:
+            self._log.info(f"{why}: goal dropped, zero command sent")
+
+    def tick(self) -> None:
+        """The command timer: publish what the plan says for now."""
+        if self._lockstep or self.worker.goal is None:
+            return
+        now, decision = self.now(), self.worker.decision
+        if text := self._inputs.fault(self.settings.sensor_timeout, now):
+            self.fault(text)
+        elif self._latch.reason:
+            self._zero(now)
+            if self._latch.release(now):
+                self._log.info("input is back: going on")
+        elif decision is None or now < decision.plan.start - self._contract.dt:
+            self._zero(now)
+        else:
+            try:
+                self._send(decision, now)
+            except (PerceptionError, UnsafeCommand) as error:
+                self.fault(str(error))
+
+    def watch(self) -> None:
+        """On a steady clock: notice a ROS clock that stands still, with which `tick` stands still, too."""
+        now, steady = self.now(), time.monotonic()
+        if self.worker.goal is None:
+            self._latch.release(now)
+        if now != self._clock[0]:
+            self._clock = now, steady
+        elif not self._lockstep and self.worker.goal is not None:
+            still = steady - self._clock[1]
+            if still > self.settings.sensor_timeout:
+                self.fault(f"/clock has stood still for {still:.1f} s; is the simulation paused or gone?")
+
+    def state(self) -> tuple[State, str, bool]:
+        """State, what to say about it, and whether that is a warning."""
+        goal, decision = self.worker.goal, self.worker.decision
+        if self._latch.reason and goal is not None:
+            return State.STOPPED, self._latch.reason, True
+        if goal is None:
+            missing = self._inputs.fault(self.settings.sensor_timeout, self.now()) if not self._lockstep else None
+            problem = self._latch.reason or missing
+            return State.IDLE, f"no goal; {problem}" if problem else "no goal", bool(problem)
+        if decision is None:
+            return State.PLANNING, f"{goal.kind} goal: first plan", False
+        distance = decision.plan.distance
+        joints = goal.joints is not None
+        limit = self.settings.reached_joint_distance if joints else self.settings.reached_distance
+        state = State.REACHED if distance < limit else State.PLANNING
+        return state, f"{goal.kind} goal: {distance:.3g} {'rad' if joints else 'steps'} away", False
+
+    def values(self) -> dict[str, str]:
+        """Figures for `~/status`."""
+        goal, decision, sent = self.worker.goal, self.worker.decision, self._commander.time
+        plan_ms = 1000 * sum(decision.plan.seconds.values()) if decision else float("nan")
+        age = 1000 * (self.now() - sent) if sent is not None else float("nan")
+        return {
+            "goal": goal.kind if goal else "none",
+            "plan_ms": f"{plan_ms:.1f}",
+            "command_age_ms": f"{age:.1f}",
+            "image_to_command_ms": f"{self._image_to_command:.1f}",
+            "rate_hz": f"{self._rate.hertz(time.monotonic()):.1f}",
+            "distance": f"{decision.plan.distance if decision else float('nan'):.4f}",
+        }
+
+    def _send(self, decision: Decision, now: float, dt: float | None = None) -> None:
+        plan = decision.plan
+        ahead = plan.actions[max(int((now - plan.start) / plan.dt + 1e-6), 0) :]
+        if not len(ahead):
+            return self.fault(
+                f"the newest plan is {now - plan.start:.1f} s old and has run out after {len(plan.actions)} steps; "
+                "planning is too slow: lower samples or iterations, or raise horizon"
+            )
+        if self._contract.action.interface is not Interface.JOINT_TRAJECTORY:
+            self._commander.send(ahead[:1], self._joints(), now, dt)
+        elif decision is not self._sent:
+            self._commander.send(ahead, self._joints(), now, self._contract.dt)
+        else:
+            self._joints()  # a trajectory goes out once per plan; its joints are still watched
+            self._commander.note(ahead[0], now)
+        if decision is not self._sent:
+            self._sent = decision
+            self._image_to_command = 1000 * (time.monotonic() - decision.received)
+
+    def _joints(self) -> np.ndarray:
+        message = self._inputs.newest_joints()
+        if message is None:
+            raise PerceptionError(f"no joint state on {self._contract.joints.topic} yet")
+        return decode_joints(message, self._contract.joints)
+
+    def _zero(self, now: float) -> None:
+        try:
+            q: np.ndarray | None = self._joints()
+        except PerceptionError:
+            q = None
+        self._commander.zero(q, now)

@@ -1,0 +1,249 @@
+"""The thread that owns the agent: loads it, warms it up, and runs every inference."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from wm_planner.actor.agent import Agent, Plan
+from wm_planner.configurator.contract import Contract
+from wm_planner.perception.image import PerceptionError
+from wm_planner.ros.inputs import Inputs, Observation, decode
+from wm_planner.ros.parameters import Settings
+from wm_planner.world_model.model import WorldModel
+
+_LOCKSTEP_TOLERANCE = 1e-4  # s: a waiting simulation sends a joint state with exactly the image's stamp
+
+
+class Goal(NamedTuple):
+    """What was asked for: a frame as the agent observes it, or joints (J,) in radians; the other is None."""
+
+    kind: str
+    frame: np.ndarray | None = None
+    joints: np.ndarray | None = None
+
+
+class Decision(NamedTuple):
+    """A plan, the goal it leads to, and when its image came in (time.monotonic)."""
+
+    plan: Plan
+    goal: Goal
+    received: float
+
+
+class Shell(Protocol):
+    """What the worker needs of the node around it; called from the worker's thread."""
+
+    def now(self) -> float:
+        """Seconds of the node's clock."""
+
+    def commanded(self) -> list[tuple[float, np.ndarray]]:
+        """(time, action) of every command since the last call."""
+
+    def under_way(self, start: float, steps: int) -> np.ndarray:
+        """(steps, A) actions that the robot will execute from `start` whatever is planned now."""
+
+    def decided(self, decision: Decision) -> None:
+        """A plan for the goal that stands. Must be quick: goals wait for it."""
+
+    def show(self, decision: Decision, model: WorldModel) -> None:
+        """The same plan once more, to be drawn; may take time."""
+
+    def fault(self, text: str, stamp: float | None = None) -> None:
+        """Input that cannot be used, or planning that failed."""
+
+    def rewound(self, text: str) -> None:
+        """Stamps went back: what was planned is of another run."""
+
+
+class Worker:
+    """Plans on the newest synchronised observation whenever there is a goal.
+
+    Other threads set goals and settings and read `decision`; a plan for a goal that has been replaced is dropped.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        load: Callable[[], WorldModel],
+        inputs: Inputs,
+        settings: Settings,
+        shell: Shell,
+        lockstep: bool,
+    ) -> None:
+        self._contract, self._load, self._inputs, self._shell = contract, load, inputs, shell
+        self._lockstep = lockstep
+        self._condition = threading.Condition()
+        self._due = self._stopping = self._reset = False
+        self._settings = settings
+        self._goal: Goal | None = None
+        self._epoch = 0
+        self._decision: Decision | None = None
+        self._loaded: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="world_model", daemon=True)
+        # Of the worker's thread alone:
+        self._applied: Goal | None = None
+        self._observation: Observation | None = None
+        self._planned = True
+        self._latency = 0.0
+
+    def start(self) -> None:
+        """Load and warm up the model; returns when it is ready.
+
+        Raises:
+            CheckpointError: and whatever else loading raises.
+        """
+        self._thread.start()
+        self._loaded.result()
+
+    def stop(self) -> None:
+        """End the thread; a plan under way is finished first and dropped."""
+        with self._condition:
+            self._stopping = True
+            self._epoch += 1
+            self._condition.notify()
+        self._thread.join(timeout=30.0)
+
+    @property
+    def goal(self) -> Goal | None:
+        return self._goal
+
+    @property
+    def decision(self) -> Decision | None:
+        return self._decision
+
+    def notify(self) -> None:
+        """New input may be complete."""
+        with self._condition:
+            self._due = True
+            self._condition.notify()
+
+    def set_goal(self, goal: Goal | None) -> None:
+        """Plan towards another goal, or stop planning."""
+        with self._condition:
+            self._goal, self._decision = goal, None
+            self._epoch += 1
+            self._due = True
+            self._condition.notify()
+
+    def configure(self, settings: Settings) -> None:
+        with self._condition:
+            self._settings, self._due = settings, True
+            self._condition.notify()
+
+    def reset(self) -> None:
+        """Time went back: forget what was seen and planned; the goal stands."""
+        with self._condition:
+            self._decision, self._reset, self._due = None, True, True
+            self._epoch += 1
+            self._condition.notify()
+
+    def _run(self) -> None:
+        try:
+            model = self._load()
+            self._agent = Agent(model, self._settings.agent)
+            self._warm_up()
+        except Exception as error:
+            self._loaded.set_exception(error)
+            return
+        self._loaded.set_result(None)
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._due or self._stopping)
+                if self._stopping:
+                    return
+                self._due = False
+            try:
+                self._step()
+            except Exception as error:
+                self._shell.fault(f"planning failed: {type(error).__name__}: {error}")
+
+    def _warm_up(self) -> None:
+        """Run everything once, so that the first real plan is as fast as the others."""
+        size = self._contract.image_size
+        frame = np.zeros((size, size, 3 * len(self._contract.cameras)), np.uint8)
+        self._agent.set_goal(frame)
+        self._agent.observe(frame, np.zeros(len(self._contract.joints.names)), 0.0)
+        self._agent.plan(np.zeros((1, self._contract.action_dim)))
+        self._agent = Agent(self._agent.model, self._agent.config)
+
+    def _step(self) -> None:
+        with self._condition:
+            goal, epoch, settings, reset = self._goal, self._epoch, self._settings, self._reset
+            self._reset = False
+        if reset:
+            self._agent.reset()
+            self._observation = None
+        if settings.agent != self._agent.config:
+            self._rebuild(settings)
+        if goal is not self._applied:
+            self._apply(goal)
+            self._planned = False
+        self._observe(settings)
+        if goal is not None and self._observation is not None and not self._planned:
+            self._plan(goal, epoch, settings)
+
+    def _rebuild(self, settings: Settings) -> None:
+        memory = self._agent.memory
+        self._agent = Agent(self._agent.model, settings.agent)
+        self._agent.memory = memory
+        self._apply(self._applied)
+        if self._observation is not None:
+            self._agent.observe(self._observation.frame, self._observation.joints, self._observation.stamp)
+
+    def _apply(self, goal: Goal | None) -> None:
+        self._applied = goal
+        if goal is not None and goal.frame is not None:
+            self._agent.set_goal(goal.frame)
+        elif goal is not None and goal.joints is not None:
+            self._agent.set_goal_joints(goal.joints)
+
+    def _observe(self, settings: Settings) -> None:
+        now = self._shell.now()
+        raw = self._inputs.take(_LOCKSTEP_TOLERANCE if self._lockstep else settings.sync_tolerance, now)
+        if raw is None:
+            return
+        before, self._observation = self._observation, None
+        try:
+            observation = decode(raw, self._contract)
+        except PerceptionError as error:
+            return self._shell.fault(str(error), raw.stamp)
+        age = now - raw.stamp
+        if not self._lockstep and abs(age) > settings.sensor_timeout:
+            side = "older" if age > 0 else "newer"
+            return self._shell.fault(
+                f"{self._contract.cameras[0].topic}: the image's stamp is {abs(age):.2f} s {side} than the node's "
+                f"clock, expected within {settings.sensor_timeout:g} s; synchronise the clocks, or set use_sim_time "
+                "for simulated and replayed sensors"
+            )
+        if before is not None and raw.stamp < before.stamp:
+            self._agent.reset()
+            self._shell.rewound(f"image stamps went back from {before.stamp:.3f} to {raw.stamp:.3f} s")
+        for time, action in self._shell.commanded():
+            self._agent.memory.acted(time, action)
+        self._agent.observe(observation.frame, observation.joints, observation.stamp)
+        self._observation, self._planned = observation, False
+
+    def _plan(self, goal: Goal, epoch: int, settings: Settings) -> None:
+        assert self._observation is not None
+        stamp = self._observation.stamp
+        committed = None
+        if not self._lockstep:
+            steps = min(max(math.ceil(self._latency / self._contract.dt), 1), settings.agent.horizon)
+            committed = self._shell.under_way(stamp, steps)
+        plan = self._agent.plan(committed)
+        self._planned = True
+        self._latency = max(0.8 * self._latency + 0.2 * (self._shell.now() - stamp), 0.0)
+        decision = Decision(plan, goal, self._observation.received)
+        with self._condition:
+            if epoch != self._epoch:
+                self._planned = False
+                return
+            self._decision = decision
+            self._shell.decided(decision)
+        self._shell.show(decision, self._agent.model)
