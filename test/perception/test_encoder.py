@@ -58,7 +58,7 @@ def test_conv_sees_an_object_move() -> None:
 
 
 def test_vit_needs_whole_patches() -> None:
-    with pytest.raises(ValueError, match="30.*vit_patch 8"):
+    with pytest.raises(ValueError, match=r"30.*vit_patch 8"):
         make_encoder(SMALL["vit"], 30, 3)
 
 

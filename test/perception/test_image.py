@@ -97,5 +97,5 @@ def test_frame_of_the_right_size_is_unchanged(rng: np.random.Generator) -> None:
 def test_another_size_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(PerceptionError, match=f"/cam: image is {shape[1]}x{shape[0]}, expected 8x6"):
         to_frame(np.zeros(shape, np.uint8), _camera())
-    with pytest.raises(PerceptionError, match="^goal: "):
+    with pytest.raises(PerceptionError, match=r"^goal: "):
         to_frame(np.zeros(shape, np.uint8), _camera(), "goal")

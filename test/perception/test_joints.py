@@ -36,7 +36,7 @@ def test_missing_joints_are_named(gone: set[str]) -> None:
 def test_values_that_are_not_finite(value: float) -> None:
     positions = [0.0] * 7
     positions[4] = value
-    with pytest.raises(PerceptionError, match="'panda_joint5'.*not finite"):
+    with pytest.raises(PerceptionError, match=r"'panda_joint5'.*not finite"):
         order_joints(JOINTS.names, positions, JOINTS)
 
 

@@ -68,7 +68,7 @@ def test_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 1, 7, 8, 100, 5000, -1])
 def test_truncated(path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match="truncated or no safetensors file.*bytes"):
+    with pytest.raises(CheckpointError, match=r"truncated or no safetensors file.*bytes"):
         load_checkpoint(path, "cpu")
 
 
@@ -94,7 +94,7 @@ class _Bomb:
 def test_pickles_are_never_opened(tmp_path: Path, zipped: bool) -> None:
     trace, path = tmp_path / "ran", tmp_path / "model.safetensors"
     torch.save({"weights": _Bomb(trace)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(CheckpointError, match="Python pickle.*expected safetensors"):
+    with pytest.raises(CheckpointError, match=r"Python pickle.*expected safetensors"):
         load_checkpoint(path, "cpu")
     assert not trace.exists()
 

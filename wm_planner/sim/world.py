@@ -72,6 +72,9 @@ class World:
             if state.cube is None:
                 raise ValueError("this world has a cube: the scene state must place it")
             x, y, yaw = state.cube
+            # Out of everything's reach first: contacts cached near the old place would leak into the new run.
+            self._client.resetBasePositionAndOrientation(self.cube, (0, 0, 10), (0, 0, 0, 1))
+            self._client.performCollisionDetection()
             self._client.resetBasePositionAndOrientation(
                 self.cube, (x, y, CUBE_SIDE / 2), self._client.getQuaternionFromEuler((0.0, 0.0, yaw))
             )

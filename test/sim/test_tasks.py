@@ -1,0 +1,66 @@
+"""Tasks: starts and goals lie where they should, and evaluation never meets a scene of the collection."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wm_planner.configurator.contract import load_contract
+from wm_planner.sim.play import PLAY
+from wm_planner.sim.tasks import COLLECTION, TASKS, SceneState, get_task
+
+NAMES = sorted(TASKS)
+
+
+def _what_moves(scene: SceneState) -> np.ndarray:
+    return np.array(scene.tool if scene.cube is None else scene.cube[:2])
+
+
+@given(st.sampled_from(NAMES), st.integers(0, 2**31))
+def test_start_and_goal(name: str, seed: int) -> None:
+    task = get_task(name)
+    start, goal = task.start_and_goal(seed)
+    assert np.linalg.norm(_what_moves(start) - _what_moves(goal)) >= task.min_distance > task.tolerance
+    assert task.start_and_goal(seed) == (start, goal)
+    assert task.start_and_goal(seed + 1) != (start, goal)
+
+
+@given(st.sampled_from(NAMES), st.integers(0, 2**31))
+def test_scenes_lie_inside_the_workspace(name: str, seed: int) -> None:
+    task = get_task(name)
+    box = load_contract(task.contract).workspace
+    for scene in task.start_and_goal(seed):
+        assert (np.array(box.lower) < scene.tool).all() and (np.array(scene.tool) < box.upper).all()
+        assert (scene.cube is not None) == task.with_cube
+        if scene.cube is not None:
+            cube = np.array(scene.cube[:2])
+            assert (np.array(box.lower[:2]) < cube).all() and (cube < box.upper[:2]).all()
+            assert np.linalg.norm(cube - scene.tool[:2]) > 0.06  # the rod does not start inside the cube
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_collection_and_evaluation_share_no_scene(name: str) -> None:
+    """Equal seeds, and seeds equal to indices, included."""
+    task = get_task(name)
+    evaluation = {scene for seed in range(150) for scene in task.start_and_goal(seed)}
+    collection = {
+        task.sample(np.random.default_rng([seed, COLLECTION, index])) for seed in range(4) for index in range(150)
+    }
+    assert len(evaluation) == 300 and len(collection) == 600
+    assert not evaluation & collection
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_task_is_whole(name: str) -> None:
+    task = get_task(name)
+    assert task.name == name
+    assert load_contract(task.contract).name == task.contract
+    assert name in PLAY
+    assert 0 < task.hold < task.max_steps
+
+
+def test_unknown_task_names_the_known() -> None:
+    with pytest.raises(KeyError, match=r"no task 'juggle'.*panda_push.*panda_reach"):
+        get_task("juggle")
