@@ -1,0 +1,115 @@
+"""Writes the contract's topics to an MCAP bag, which rosbag2 and Foxglove open."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import rclpy
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image, JointState
+
+from wm_planner.configurator.contract import Contract, load_contract
+from wm_planner.ros import qos
+from wm_planner.ros.commands import MESSAGE
+
+_BAG_VERSION: Final = 8  # what rosbag2 of Humble reads, and every later one
+
+
+def recorded_topics(contract: Contract) -> dict[str, type]:
+    """Topic and message type of everything a bag holds: observations, commands, goals, time."""
+    return {
+        **{camera.topic: Image for camera in contract.cameras},
+        contract.joints.topic: JointState,
+        contract.action.topic: MESSAGE[contract.action.interface],
+        "/planner/goal_image": Image,
+        "/planner/goal_joint_state": JointState,
+        "/clock": Clock,
+    }
+
+
+class RecorderNode(Node):
+    """Node `recorder`. Messages are stamped with the time they arrive, by this node's clock."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        contract = load_contract(self._fixed("contract", "panda_reach", "Contract: an installed name, or a path"))
+        output = self._fixed("output", "", "Directory of the new bag; empty: <contract>_<date>_<time> here")
+        seconds = ParameterDescriptor(
+            description="Wall-clock seconds to record; 0: until stopped",
+            read_only=True,
+            floating_point_range=[FloatingPointRange(from_value=0.0, to_value=1e6, step=0.0)],
+        )
+        self.max_seconds: float = self.declare_parameter("max_seconds", 0.0, seconds).value
+        self.path = Path(output or f"{contract.name}_{time.strftime('%Y%m%d_%H%M%S')}").expanduser()
+        if self.path.exists():
+            raise FileExistsError(f"output {self.path} exists, expected a new directory; choose another or remove it")
+        self.messages = 0
+        self._writer = Writer(self.path, version=_BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
+        self._writer.open()
+        distro = os.environ.get("ROS_DISTRO", "").upper()
+        typestore = get_typestore(getattr(Stores, f"ROS2_{distro}", Stores.LATEST))
+        for topic, kind in recorded_topics(contract).items():
+            self._record(topic, kind, typestore)
+        self.get_logger().info(f"recording contract {contract.name} to {self.path}")
+
+    def close(self) -> None:
+        """Finish the bag: without its index no reader opens it."""
+        self._writer.close()
+        self.get_logger().info(f"wrote {self.messages} messages to {self.path}")
+        self.destroy_node()
+
+    def _fixed(self, name: str, default: str, description: str) -> str:
+        return self.declare_parameter(name, default, ParameterDescriptor(description=description, read_only=True)).value
+
+    def _record(self, topic: str, kind: type, typestore: Typestore) -> None:
+        name = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
+        connection = self._writer.add_connection(topic, name, typestore=typestore)
+
+        def write(data: bytes) -> None:
+            self._writer.write(connection, self.get_clock().now().nanoseconds, data)
+            self.messages += 1
+
+        self.create_subscription(kind, topic, write, qos.RECORD, raw=True)
+
+
+def main(args: list[str] | None = None) -> int:
+    # rclpy's own handlers would interrupt a write halfway; these let it end.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    stopped = False
+
+    def stop(_number, _frame) -> None:
+        nonlocal stopped
+        stopped = True
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        node = RecorderNode()
+    except (ValueError, FileExistsError, ParameterException) as error:
+        print(f"recorder: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    try:
+        end = time.monotonic() + (node.max_seconds or float("inf"))
+        while not stopped and time.monotonic() < end:
+            rclpy.spin_once(node, timeout_sec=0.2)
+    finally:
+        node.close()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
