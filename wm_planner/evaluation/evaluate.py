@@ -14,6 +14,7 @@ import torch
 from wm_planner.actor.agent import Agent, AgentConfig
 from wm_planner.configurator.paths import checkpoint_path
 from wm_planner.data.collect import ground_truth
+from wm_planner.evaluation.hold import Hold
 from wm_planner.evaluation.report import Trial, report
 from wm_planner.perception.image import to_frame
 from wm_planner.sim.environment import Environment, Observation
@@ -28,25 +29,6 @@ _worker: Evaluator | None = None
 def scene_seed(seed: int, episode: int) -> int:
     """The scene of an episode; distinct for every seed and episode."""
     return seed * 100_000 + episode
-
-
-class Hold:
-    """Counts consecutive steps within tolerance; `since` is when the current run of them began."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._count = 0
-        self.since = float("nan")
-
-    def update(self, distance: float, now: float) -> bool:
-        """Whether the goal has been reached and held."""
-        if distance > self._task.tolerance:
-            self._count = 0
-            return False
-        if self._count == 0:
-            self.since = now
-        self._count += 1
-        return self._count >= self._task.hold
 
 
 def default_checkpoint(task: Task, policy: Policy) -> Path:
@@ -127,9 +109,7 @@ def evaluate(
     seeds = [scene_seed(seed, episode) for episode in range(episodes)]
     arguments = (task.name, policy, checkpoint, config or AgentConfig())
     trials: dict[int, Trial] = {}
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_start, initargs=arguments
-    ) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:
         for future in as_completed([pool.submit(_trial, s) for s in seeds]):
             trial = future.result()
             trials[trial.scene_seed] = trial

@@ -1,0 +1,94 @@
+"""Evaluation in real time: simulator and planner as ROS 2 processes, watched from a third."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from wm_planner.configurator.paths import checkpoint_path
+from wm_planner.configurator.stack import running, stack
+from wm_planner.evaluation.evaluate import scene_seed
+from wm_planner.evaluation.report import Trial, percentiles, report
+from wm_planner.sim.environment import Environment
+from wm_planner.sim.tasks import Task
+
+
+def private_domain() -> str:
+    """A ROS domain of this process's own, kept on this machine, unless the user has chosen one."""
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    return os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+
+
+def node_parameters(settings: list[str]) -> dict[str, Any]:
+    """Agent settings (`horizon=12`, `solver.name=cem`) as parameters of the planner node."""
+    parameters = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        name = "solver" if name == "solver.name" else name.removeprefix("solver.")
+        try:
+            parameters[name] = json.loads(text)
+        except json.JSONDecodeError:
+            parameters[name] = text
+    return parameters
+
+
+@contextmanager
+def driver(
+    task: Task, checkpoint: Path | None, settings: list[str], logs: Path | None, pictures: bool = False
+) -> Iterator[Any]:
+    """Start simulator and planner, and yield a ready TrialDriver; leave nothing running."""
+    private_domain()
+    import rclpy
+
+    from wm_planner.ros.trial_driver import TrialDriver
+
+    overrides = {"planner": node_parameters(settings)}
+    specs = stack(("sim", "planner"), task=task.name, checkpoint=checkpoint or "", overrides=overrides)  # type: ignore[arg-type]
+    with running(specs, log_directory=logs):
+        rclpy.init()
+        node = TrialDriver(task, pictures)
+        try:
+            node.wait_until_ready()
+            yield node
+        finally:
+            node.destroy_node()
+            rclpy.try_shutdown()
+
+
+def evaluate(
+    task: Task,
+    episodes: int,
+    seed: int,
+    checkpoint: Path | None = None,
+    settings: list[str] | None = None,
+    progress: Callable[[Trial], None] = lambda trial: None,
+    logs: Path | None = None,
+) -> dict:
+    """The lockstep report, with `rate_hz` (plans per second) and `image_to_command_ms` besides."""
+    scenes = Environment(task)
+    trials, statuses = [], []
+    with driver(task, checkpoint, settings or [], logs) as node:
+        for episode in range(episodes):
+            scene = scene_seed(seed, episode)
+            image = scenes.image_of(task.start_and_goal(scene)[1])
+            trial, seen = node.run(scene, image, task.position(scenes.world))
+            trials.append(trial)
+            statuses += seen
+            progress(trial)
+    scenes.close()
+    return summarise(task, trials, statuses, seed, checkpoint)
+
+
+def summarise(
+    task: Task, trials: list[Trial], statuses: list[dict[str, str]], seed: int, checkpoint: Path | None
+) -> dict:
+    """The report of trials and the planner's statuses during them."""
+    busy = [s for s in statuses if s.get("state") == "planning"]
+    result = report(task.name, trials, seed, (checkpoint or checkpoint_path(task.name)).name, "planner")
+    rates = [float(s["rate_hz"]) for s in busy if float(s.get("rate_hz", 0)) > 0]
+    latency = [float(s["image_to_command_ms"]) for s in busy if "image_to_command_ms" in s]
+    return result | {"rate_hz": percentiles(rates)["p50"], "image_to_command_ms": percentiles(latency)}
