@@ -192,6 +192,7 @@ class Agent:
     def _distance(self, context: Context, goal: Goal) -> float:
         if goal.latent is not None:
             return float(self.model.distance(context.latents[0, -1], goal.latent))
+        assert goal.joints is not None
         return float(((context.joints[0, -1] - goal.joints) * self.model.joint_std).square().mean().sqrt())
 
     def _committed(self, committed: np.ndarray | None) -> Tensor:

@@ -12,6 +12,7 @@ from rich.table import Table
 from wm_planner.cli.common import clean_errors, console, write_json
 
 if TYPE_CHECKING:
+    from wm_planner.evaluation.report import Trial
     from wm_planner.ros.trial_driver import Tick
 
 
@@ -34,7 +35,9 @@ def demo(
     the_task = get_task(task)
     scenes = Environment(the_task)
     console.print(f"ROS_DOMAIN_ID={private_domain()}; node logs in {output / 'logs'}; Ctrl-C stops everything")
-    trials, statuses, rows = [], [], []
+    trials: list[Trial] = []
+    statuses: list[dict[str, str]] = []
+    rows = []
     with (
         Live("starting simulator and planner", console=console, refresh_per_second=5) as live,
         driver(the_task, checkpoint, set or [], output / "logs", pictures=True) as node,

@@ -59,7 +59,7 @@ class Argument:
     choices: tuple[str, ...] | None = None
 
 
-_BOOLEAN = ("true", "false")
+_BOOLEAN = ("true", "false", "True", "False")
 _LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 

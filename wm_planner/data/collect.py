@@ -41,7 +41,7 @@ def collect_episode(env: Environment, seed: int, index: int, steps: int) -> tupl
         joints.append(observation.joints)
         actions.append(action)
         state.append(ground_truth(env))
-    return np.stack(frames), np.float32(joints), np.float32(actions), np.stack(state)
+    return np.stack(frames), np.array(joints, np.float32), np.array(actions, np.float32), np.stack(state)
 
 
 def _start(task: str) -> None:
@@ -78,6 +78,6 @@ def collect(
         "seed": seed,
         "episodes": episodes,
         "steps": steps,
-        "play": PLAY[task.name].__name__,
+        
     }
     write_episodes(path, Episodes(frames, joints, actions, state, load_contract(task.contract)), provenance)

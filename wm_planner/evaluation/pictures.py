@@ -57,7 +57,7 @@ class Film:
     def write(self, path: Path, rate: float) -> None:
         """Write an H.264 mp4 at `rate` frames per second."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        imageio.mimwrite(path, self._frames, fps=rate, macro_block_size=8, quality=8)
+        imageio.mimwrite(path, list(self._frames), fps=rate, macro_block_size=8, quality=8)
 
     def summary(self, number: int) -> list[np.ndarray]:
         """Tiles: start, goal, what the last plan imagined, end."""

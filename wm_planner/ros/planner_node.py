@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +18,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
+from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
@@ -321,10 +323,15 @@ class PlannerNode(LifecycleNode):
             self._imagined.publish(imagined_image(model, decision.plan))
 
 
-def main(args: list[str] | None = None) -> None:
+def main(args: list[str] | None = None) -> int:
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     with signals() as stop:
-        node = PlannerNode()
+        try:
+            node = PlannerNode()
+        except (ValueError, ParameterException) as error:
+            rclpy.try_shutdown()
+            print(f"planner: {error}", file=sys.stderr)
+            return 1
         try:
             if node.get_parameter("autostart").value:
                 node.start()
@@ -332,7 +339,8 @@ def main(args: list[str] | None = None) -> None:
         finally:
             node.close()
             rclpy.try_shutdown()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

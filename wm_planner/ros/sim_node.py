@@ -262,13 +262,18 @@ def main(args: list[str] | None = None) -> int:
     rclpy.init(args=args)
     node = None
     try:
-        node = SimNode()
+        try:
+            node = SimNode()
+        except (KeyError, ValueError, ParameterException) as error:
+            print(f"sim: {error.args[0] if error.args else error}", file=sys.stderr)
+            return 1
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except (KeyError, ValueError, ParameterException) as error:
-        print(f"sim: {error.args[0] if error.args else error}", file=sys.stderr)
-        return 1
+    except Exception:
+        if rclpy.ok():
+            raise
+        # A signal has shut ROS down under a callback that was about to publish.
     finally:
         if node is not None:
             node.close()

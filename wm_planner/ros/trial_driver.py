@@ -125,7 +125,7 @@ class TrialDriver(Node):
             raise RuntimeError(f"the simulator refuses seed {seed}: {result.reason}")
 
     def _call(self, kind: Any, name: str, request: Any) -> Any:
-        client = self.create_client(kind, name)
+        client: Any = self.create_client(kind, name)
         if not client.wait_for_service(_START_TIMEOUT):
             raise TimeoutError(f"no service {name}; is its node running?")
         future = client.call_async(request)

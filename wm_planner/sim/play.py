@@ -6,11 +6,22 @@ every side, pushes that succeed and pushes that slip.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.tasks import CUBE_HIGH, CUBE_LOW, TOOL_HIGH, TOOL_LOW
 from wm_planner.sim.world import CUBE_SIDE
+
+
+class Play(Protocol):
+    """Chooses actions one after another."""
+
+    def act(self) -> np.ndarray:
+        """Normalised action, shape (A,)."""
+        ...
 
 
 class WaypointPlay:
@@ -33,7 +44,7 @@ class WaypointPlay:
         self._steps_left -= 1
         tool = self._env.world.panda.tool_position()
         offset = (self._waypoint - tool)[: self._dim]
-        if self._steps_left <= 0 or np.linalg.norm(offset) < 0.01 and self._rng.random() < 0.2:
+        if self._steps_left <= 0 or (np.linalg.norm(offset) < 0.01 and self._rng.random() < 0.2):
             self._new_segment()
         self._noise = 0.7 * self._noise + 0.7 * self._rng.normal(size=self._dim)
         reach = np.asarray(self._env.contract.action.limit) * self._env.contract.dt
@@ -100,4 +111,7 @@ def push_step(tool: np.ndarray, cube: np.ndarray, target: np.ndarray) -> np.ndar
     return 0.25 * tangent + 3.0 * (radius + 0.012 - np.linalg.norm(offset)) * outward
 
 
-PLAY = {"panda_reach": WaypointPlay, "panda_push": PushPlay}
+PLAY: dict[str, Callable[[Environment, np.random.Generator], Play]] = {
+    "panda_reach": WaypointPlay,
+    "panda_push": PushPlay,
+}

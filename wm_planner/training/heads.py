@@ -38,12 +38,12 @@ class HeadsLoss:
 
     def __init__(self, model: WorldModel, data: Latents, config: TrainConfig) -> None:
         self._model, self._data, self._config = model, data, config
-        self._target = copy.deepcopy(model.critic).requires_grad_(False)
+        self.target = copy.deepcopy(model.critic).requires_grad_(False)
 
     def track(self) -> None:
         """Move the target critic towards the critic; call after every optimiser step."""
         with torch.no_grad():
-            for slow, fast in zip(self._target.parameters(), self._model.critic.parameters()):
+            for slow, fast in zip(self.target.parameters(), self._model.critic.parameters()):
                 slow.lerp_(fast, self._config.target_rate)
 
     def __call__(self, step: int) -> dict[str, Tensor]:
@@ -83,11 +83,11 @@ class HeadsLoss:
         reached = torch.from_numpy(same & (goal_index == now)).to(z.device)
         reaches = torch.from_numpy(same & (goal_index == now + 1)).to(z.device)
         with torch.no_grad():
-            ahead = cfg.discount * self._target(z_next, goal).amin(0)
+            ahead = cfg.discount * self.target(z_next, goal).amin(0)
             target = torch.where(reaches, 0.0, ahead) - 1.0
             target = torch.where(reached, 0.0, target)
         values = model.critic(z, goal)
-        critic = sum(expectile_loss(target - v, cfg.expectile) for v in values)
+        critic = torch.stack([expectile_loss(target - v, cfg.expectile) for v in values]).sum()
 
         wanted = data.latents[episode, rng.integers(now + 1, t + 1)]
         with torch.no_grad():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wm_planner import __version__
 from wm_planner.data.dataset import Episodes
+from wm_planner.perception.encoder import StateEncoder
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.heads import HeadsLoss, Latents
 from wm_planner.training.jepa import JEPALoss, half_precision
@@ -28,11 +31,11 @@ def split(episodes: Episodes) -> tuple[Episodes, Episodes]:
     if len(episodes.actions) <= VALIDATION_EPISODES:
         raise ValueError(f"{len(episodes.actions)} episodes, expected more than the {VALIDATION_EPISODES} held out")
     cut = len(episodes.actions) - VALIDATION_EPISODES
-    arrays = episodes[:4]
-    return (
-        Episodes(*(a[:cut] for a in arrays), contract=episodes.contract),
-        Episodes(*(a[cut:] for a in arrays), contract=episodes.contract),
-    )
+    return _part(episodes, slice(cut)), _part(episodes, slice(cut, None))
+
+
+def _part(e: Episodes, part: slice) -> Episodes:
+    return Episodes(e.frames[part], e.joints[part], e.actions[part], e.state[part], e.contract)
 
 
 @torch.no_grad()
@@ -63,25 +66,26 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     model = WorldModel(episodes.contract, config.model).to(auto_device(config.device))
     model.joint_mean.copy_(torch.from_numpy(training.joints.mean((0, 1))))
     model.joint_std.copy_(torch.from_numpy(training.joints.std((0, 1)) + 1e-3))
-    stage = {"run": run, "save_every": config.save_every, "progress": progress}
+    fit = functools.partial(optimise, run=run, save_every=config.save_every, progress=progress)
 
-    if config.model.encoder == "state":
+    if isinstance(model.encoder, StateEncoder):
         model.encoder.mean.copy_(torch.from_numpy(training.state.mean((0, 1))))
         model.encoder.std.copy_(torch.from_numpy(training.state.std((0, 1)) + 1e-6))
     else:
         model.train()
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
         loss = JEPALoss(model, training, config)
-        optimise("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr, **stage)
+        fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr)
 
     latents = encode_all(model, training)
     parameters = [*model.predictor.parameters(), *model.policy.parameters(), *model.critic.parameters()]
     heads = HeadsLoss(model, latents, config)
-    optimise("heads", model, parameters, heads, config.heads_steps, config.heads_lr, after_step=heads.track, **stage)
-    if config.model.encoder != "state":
+    both = nn.ModuleDict({"model": model, "target": heads.target})
+    fit("heads", both, parameters, heads, config.heads_steps, config.heads_lr, after_step=heads.track)
+    if not isinstance(model.encoder, StateEncoder):
         parameters = [*model.decoder.parameters()]
         decode = _decoder_loss(model, training.frames, latents.latents, config)
-        optimise("decoder", model, parameters, decode, config.decoder_steps, 1e-3, **stage)
+        fit("decoder", model, parameters, decode, config.decoder_steps, 1e-3)
 
     facts = {
         "version": __version__,
@@ -96,7 +100,9 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     return facts
 
 
-def _decoder_loss(model: WorldModel, frames: np.ndarray, latents: Tensor, config: TrainConfig):
+def _decoder_loss(
+    model: WorldModel, frames: np.ndarray, latents: Tensor, config: TrainConfig
+) -> Callable[[int], dict[str, Tensor]]:
     half = half_precision(model.device)
 
     def loss(step: int) -> dict[str, Tensor]:

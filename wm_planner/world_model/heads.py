@@ -20,6 +20,11 @@ class ResidualMLP(nn.Module):
         )
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, outputs))
 
+    def start_from_zero(self) -> None:
+        """Make the untrained output (near) zero."""
+        for parameter in self.leave[1].parameters():
+            nn.init.zeros_(parameter)
+
     def forward(self, x: Tensor) -> Tensor:
         x = self.enter(x)
         for block in self.blocks:

@@ -51,7 +51,7 @@ class WorldModel(nn.Module):
         self.predictor = ResidualMLP(
             c * (d + j + a), d + j, config.predictor_width, config.predictor_blocks, config.predictor_dropout
         )
-        nn.init.zeros_(self.predictor.leave[1].weight)  # start from "nothing changes"
+        self.predictor.start_from_zero()  # "nothing changes"
         self.policy = ResidualMLP(2 * d + j, a, config.head_width, 2)
         self.critic = Critic(d, config.head_width)
         if config.encoder != "state":
