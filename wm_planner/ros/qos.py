@@ -18,5 +18,7 @@ SENSOR = _profile(ReliabilityPolicy.BEST_EFFORT, 1)
 STATE = _profile(ReliabilityPolicy.RELIABLE, 10)
 COMMAND = _profile(ReliabilityPolicy.RELIABLE, 10)
 CLOCK = _profile(ReliabilityPolicy.RELIABLE, 1)
-# A recorder matches every publisher and must not lose what arrives while it writes.
-RECORD = _profile(ReliabilityPolicy.BEST_EFFORT, 100)
+# A recorder must match every publisher of a stream and must not lose what arrives while it writes ...
+RECORDED_STREAM = _profile(ReliabilityPolicy.BEST_EFFORT, 100)
+# ... while commands and goals come from reliable publishers, and each of them counts.
+RECORDED_EVENT = _profile(ReliabilityPolicy.RELIABLE, 100)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Final
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -23,20 +24,21 @@ from sensor_msgs.msg import Image, JointState
 from wm_planner.configurator.contract import Contract, load_contract
 from wm_planner.ros import qos
 from wm_planner.ros.commands import MESSAGE
+from wm_planner.ros.stop_signal import StopSignal
 
 _BAG_VERSION: Final = 8  # what rosbag2 of Humble reads, and every later one
 
 
-def recorded_topics(contract: Contract) -> dict[str, type]:
-    """Topic and message type of everything a bag holds: observations, commands, goals, time."""
-    return {
-        **{camera.topic: Image for camera in contract.cameras},
-        contract.joints.topic: JointState,
-        contract.action.topic: MESSAGE[contract.action.interface],
-        "/planner/goal_image": Image,
-        "/planner/goal_joint_state": JointState,
-        "/clock": Clock,
-    }
+def recorded_topics(contract: Contract) -> list[tuple[str, type, QoSProfile]]:
+    """Everything a bag holds: observations, commands, goals, time."""
+    return [
+        *((camera.topic, Image, qos.RECORDED_STREAM) for camera in contract.cameras),
+        (contract.joints.topic, JointState, qos.RECORDED_STREAM),
+        ("/clock", Clock, qos.RECORDED_STREAM),
+        (contract.action.topic, MESSAGE[contract.action.interface], qos.RECORDED_EVENT),
+        ("/planner/goal_image", Image, qos.RECORDED_EVENT),
+        ("/planner/goal_joint_state", JointState, qos.RECORDED_EVENT),
+    ]
 
 
 class RecorderNode(Node):
@@ -60,8 +62,8 @@ class RecorderNode(Node):
         self._writer.open()
         distro = os.environ.get("ROS_DISTRO", "").upper()
         typestore = get_typestore(getattr(Stores, f"ROS2_{distro}", Stores.LATEST))
-        for topic, kind in recorded_topics(contract).items():
-            self._record(topic, kind, typestore)
+        for topic, kind, profile in recorded_topics(contract):
+            self._record(topic, kind, profile, typestore)
         self.get_logger().info(f"recording contract {contract.name} to {self.path}")
 
     def close(self) -> None:
@@ -73,7 +75,7 @@ class RecorderNode(Node):
     def _fixed(self, name: str, default: str, description: str) -> str:
         return self.declare_parameter(name, default, ParameterDescriptor(description=description, read_only=True)).value
 
-    def _record(self, topic: str, kind: type, typestore: Typestore) -> None:
+    def _record(self, topic: str, kind: type, profile: QoSProfile, typestore: Typestore) -> None:
         name = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
         connection = self._writer.add_connection(topic, name, typestore=typestore)
 
@@ -81,31 +83,26 @@ class RecorderNode(Node):
             self._writer.write(connection, self.get_clock().now().nanoseconds, data)
             self.messages += 1
 
-        self.create_subscription(kind, topic, write, qos.RECORD, raw=True)
+        self.create_subscription(kind, topic, write, profile, raw=True)
 
 
 def main(args: list[str] | None = None) -> int:
-    # rclpy's own handlers would interrupt a write halfway; these let it end.
+    stop = StopSignal()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    stopped = False
-
-    def stop(_number, _frame) -> None:
-        nonlocal stopped
-        stopped = True
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
     try:
         node = RecorderNode()
     except (ValueError, FileExistsError, ParameterException) as error:
         print(f"recorder: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    end = time.monotonic() + (node.max_seconds or float("inf"))
     try:
-        end = time.monotonic() + (node.max_seconds or float("inf"))
-        while not stopped and time.monotonic() < end:
-            rclpy.spin_once(node, timeout_sec=0.2)
+        while not stop.received and time.monotonic() < end:
+            executor.spin_once(timeout_sec=0.2)
     finally:
+        executor.shutdown()
         node.close()
         rclpy.try_shutdown()
     return 0
