@@ -10,21 +10,21 @@ from typing import Final
 
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
-from rosgraph_msgs.msg import Clock
+from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import Image, JointState
 
 from wm_planner.configurator.contract import Contract, load_contract
 from wm_planner.ros import qos
 from wm_planner.ros.commands import MESSAGE
-from wm_planner.ros.stop_signal import StopSignal
+from wm_planner.ros.spin import signals, spin_until
 
 _BAG_VERSION: Final = 8  # what rosbag2 of Humble reads, and every later one
 
@@ -34,7 +34,7 @@ def recorded_topics(contract: Contract) -> list[tuple[str, type, QoSProfile]]:
     return [
         *((camera.topic, Image, qos.RECORDED_STREAM) for camera in contract.cameras),
         (contract.joints.topic, JointState, qos.RECORDED_STREAM),
-        ("/clock", Clock, qos.RECORDED_STREAM),
+        ("/clock", ClockMessage, qos.RECORDED_STREAM),
         (contract.action.topic, MESSAGE[contract.action.interface], qos.RECORDED_EVENT),
         ("/planner/goal_image", Image, qos.RECORDED_EVENT),
         ("/planner/goal_joint_state", JointState, qos.RECORDED_EVENT),
@@ -87,24 +87,21 @@ class RecorderNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    stop = StopSignal()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = RecorderNode()
-    except (ValueError, FileExistsError, ParameterException) as error:
-        print(f"recorder: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    end = time.monotonic() + (node.max_seconds or float("inf"))
-    try:
-        while not stop.received and time.monotonic() < end:
-            executor.spin_once(timeout_sec=0.2)
-    finally:
-        executor.shutdown()
-        node.close()
-        rclpy.try_shutdown()
+    with signals() as stop:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            node = RecorderNode()
+        except (ValueError, FileExistsError, ParameterException) as error:
+            print(f"recorder: {error}", file=sys.stderr)
+            rclpy.try_shutdown()
+            return 1
+        if node.max_seconds:
+            node.create_timer(node.max_seconds, stop.set, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        try:
+            spin_until(node, stop)
+        finally:
+            node.close()
+            rclpy.try_shutdown()
     return 0
 
 

@@ -19,7 +19,6 @@ import rclpy
 from geometry_msgs.msg import PointStamped, PoseStamped, TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock as ClockMessage
@@ -34,7 +33,7 @@ from wm_planner.ros.commands import MESSAGE
 from wm_planner.ros.messages import image_message, seconds, stamp
 from wm_planner.ros.sim_commands import CommandError, trajectory_points, twist_command, velocity_command
 from wm_planner.ros.sim_parameters import declare
-from wm_planner.ros.stop_signal import StopSignal
+from wm_planner.ros.spin import signals, spin_until
 from wm_planner.sim.pacer import Pacer
 from wm_planner.sim.world import PHYSICS_DT, World
 
@@ -261,23 +260,19 @@ class SimNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    stop = StopSignal()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = SimNode()
-    except (KeyError, ValueError, ParameterException) as error:
-        print(f"sim: {error.args[0] if error.args else error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        while not stop.received:
-            executor.spin_once()  # returns with the next timer at the latest
-    finally:
-        executor.shutdown()
-        node.close()
-        rclpy.try_shutdown()
+    with signals() as stop:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            node = SimNode()
+        except (KeyError, ValueError, ParameterException) as error:
+            print(f"sim: {error.args[0] if error.args else error}", file=sys.stderr)
+            rclpy.try_shutdown()
+            return 1
+        try:
+            spin_until(node, stop)
+        finally:
+            node.close()
+            rclpy.try_shutdown()
     return 0
 
 
