@@ -51,9 +51,8 @@ def optimise(
         terms = loss(step)
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
-            raise FloatingPointError(
-                f"{stage} step {step}: loss is { ({k: float(v) for k, v in terms.items()}) }; lower the learning rate"
-            )
+            values = {k: float(v.detach()) for k, v in terms.items()}
+            raise FloatingPointError(f"{stage} step {step}: loss is {values}; lower the learning rate")
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -24,7 +24,7 @@ def linear_probe(
     ones = np.ones((len(train_x), 1), train_x.dtype)
     weights = np.linalg.lstsq(np.concatenate([train_x, ones], 1), train_y, rcond=None)[0]
     residual = np.concatenate([x, np.ones((len(x), 1), x.dtype)], 1) @ weights - y
-    return 1.0 - residual.var(0) / (y.var(0) + 1e-12), residual
+    return 1.0 - np.square(residual).mean(0) / (y.var(0) + 1e-12), residual
 
 
 def _pairs(latents: Latents, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from wm_planner.training.config import TrainConfig
 from wm_planner.training.heads import HeadsLoss, Latents
 from wm_planner.training.jepa import JEPALoss, half_precision
 from wm_planner.training.loop import Progress, optimise, silent
-from wm_planner.training.probe import probe
+from wm_planner.training.probe import HORIZONS, probe
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
 from wm_planner.world_model.model import WorldModel
 
@@ -63,6 +63,9 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     run.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     training, validation = split(episodes)
+    needed = episodes.contract.context_length + max(*HORIZONS, config.jepa_rollout, config.rollout_length)
+    if episodes.actions.shape[1] < needed:
+        raise ValueError(f"episodes have {episodes.actions.shape[1]} steps, expected at least {needed}")
     model = WorldModel(episodes.contract, config.model).to(auto_device(config.device))
     model.joint_mean.copy_(torch.from_numpy(training.joints.mean((0, 1))))
     model.joint_std.copy_(torch.from_numpy(training.joints.std((0, 1)) + 1e-3))

@@ -1,0 +1,229 @@
+"""Training: it learns, and a killed run ends with the weights of one that was left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wm_planner.configurator.contract import Contract, parse_contract
+from wm_planner.data.dataset import Episodes
+from wm_planner.training.config import TrainConfig
+from wm_planner.training.heads import expectile_loss
+from wm_planner.training.loop import optimise, silent
+from wm_planner.training.probe import linear_probe
+from wm_planner.training.train import VALIDATION_EPISODES, split, train
+from wm_planner.world_model.checkpoint import load_checkpoint, load_tensors
+from wm_planner.world_model.config import ModelConfig
+
+STAGES = ["jepa", "heads", "decoder"]
+
+
+@pytest.fixture(scope="module")
+def contract(push_contract: Contract) -> Contract:
+    data = push_contract.model_dump(mode="json")
+    data["cameras"][0]["resize"] = 32
+    return parse_contract(data)
+
+
+@pytest.fixture(scope="module")
+def episodes(contract: Contract) -> Episodes:
+    """A bright square that moves as it is told; the joints follow."""
+    rng = np.random.default_rng(0)
+    n, t = VALIDATION_EPISODES + 6, 20
+    actions = rng.uniform(-1, 1, (n, t, 2)).astype(np.float32)
+    start = rng.uniform(0.2, 0.8, (n, 1, 2))
+    place = np.clip(start + np.concatenate([np.zeros((n, 1, 2)), 0.1 * actions.cumsum(1)], 1), 0.1, 0.9)
+    frames = np.full((n, t + 1, 32, 32, 3), 40, np.uint8)
+    for i, j in np.ndindex(n, t + 1):
+        x, y = (place[i, j] * 32).astype(int)
+        frames[i, j, y - 3 : y + 3, x - 3 : x + 3] = (220, 60, 30)
+    joints = np.concatenate([place, place @ rng.normal(size=(2, 5))], -1)
+    state = np.concatenate([place, np.zeros((n, t + 1, 1)), place, np.ones((n, t + 1, 2))], -1)
+    return Episodes(frames, joints.astype(np.float32), actions, state.astype(np.float32), contract)
+
+
+def _config(model: ModelConfig, **changes) -> TrainConfig:
+    small = {
+        "model": model,
+        "device": "cpu",
+        "threads": 1,
+        "save_every": 10,
+        "jepa_steps": 41,
+        "jepa_batch": 8,
+        "jepa_rollout": 2,
+        "sigreg_samples": 32,
+        "heads_steps": 41,
+        "heads_batch": 32,
+        "heads_lr": 3e-3,
+        "rollout_batch": 8,
+        "rollout_length": 4,
+        "target_rate": 0.1,  # a slow critic that visibly differs from the critic
+        "decoder_steps": 41,
+        "decoder_batch": 8,
+    }
+    return TrainConfig(**(small | changes))
+
+
+class _Run:
+    """A finished run: its folder, checkpoint, facts and reported losses."""
+
+    def __init__(self, folder: Path, episodes: Episodes, config: TrainConfig) -> None:
+        self.folder, self.checkpoint = folder / "run", folder / "model.safetensors"
+        self.losses: dict[str, list[dict[str, float]]] = {}
+        self.facts = train(episodes, config, self.folder, self.checkpoint, self._note)
+
+    def _note(self, stage: str, done: int, total: int, losses: dict[str, float]) -> None:
+        assert 0 < done <= total
+        self.losses.setdefault(stage, []).append(losses)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, episodes: Episodes, small_config: ModelConfig) -> _Run:
+    torch.set_num_threads(1)
+    return _Run(tmp_path_factory.mktemp("whole"), episodes, _config(small_config))
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_run_resumes_to_the_same_weights(
+    stage: str, whole: _Run, tmp_path: Path, episodes: Episodes, small_config: ModelConfig
+) -> None:
+    def kill(now: str, done: int, total: int, losses: dict[str, float]) -> None:
+        if now == stage and done == 21:  # one step after the save at 20
+            raise _Killed
+
+    config, run, output = _config(small_config), tmp_path / "run", tmp_path / "model.safetensors"
+    with pytest.raises(_Killed):
+        train(episodes, config, run, output, kill)
+    assert not output.exists()
+    assert load_tensors(run / f"{stage}.safetensors")[1]["step"] == "20"
+    seen = []
+    train(episodes, config, run, output, lambda now, done, total, losses: seen.append((now, done)))
+    assert seen[0] == (stage, 21)
+    ours, theirs = load_tensors(output)[0], load_tensors(whole.checkpoint)[0]
+    assert ours.keys() == theirs.keys()
+    different = [k for k in ours if not torch.equal(ours[k], theirs[k])]
+    assert different == []
+
+
+def test_losses_fall(whole: _Run) -> None:
+    assert list(whole.losses) == STAGES
+    # Prediction error grows while latents spread out, and values while they reach further: not these.
+    for stage, part in (("jepa", "sigreg"), ("heads", "joints"), ("heads", "policy"), ("decoder", "image")):
+        first, last = (whole.losses[stage][i][part] for i in (0, -1))
+        assert last < 0.97 * first, (stage, part)
+
+
+def test_facts_describe_the_run(whole: _Run, contract: Contract, small_config: ModelConfig) -> None:
+    model, facts = load_checkpoint(whole.checkpoint, "cpu", expected=contract)
+    assert facts == whole.facts
+    assert facts["task"] == "panda_push" and facts["episodes"] == [6, 20]
+    assert facts["config"]["jepa_steps"] == 41
+    assert set(facts["validation"]["open_loop"]) == {"1", "4", "8", "16"}
+    assert model.config == small_config
+
+
+def test_another_seed_gives_another_model(
+    whole: _Run, tmp_path: Path, episodes: Episodes, small_config: ModelConfig
+) -> None:
+    few = {"jepa_steps": 2, "heads_steps": 2, "decoder_steps": 2}
+    runs = [_Run(tmp_path / str(i), episodes, _config(small_config, seed=i, **few)) for i in (0, 1)]
+    a, b = (load_tensors(run.checkpoint)[0]["critic.members.0.enter.weight"] for run in runs)
+    assert not torch.equal(a, b)
+
+
+def test_true_state_model_skips_pixels(tmp_path: Path, episodes: Episodes, small_config: ModelConfig) -> None:
+    model = small_config.model_copy(update={"encoder": "state", "latent_dim": 7})
+    run = _Run(tmp_path, episodes, _config(model, heads_steps=5))
+    assert list(run.losses) == ["heads"]
+    loaded = load_checkpoint(run.checkpoint, "cpu").model
+    torch.testing.assert_close(
+        loaded.encoder.mean, torch.from_numpy(episodes.state[:6].mean((0, 1))), atol=1e-3, rtol=1e-3
+    )
+
+
+def test_validation_is_held_out(episodes: Episodes) -> None:
+    training, validation = split(episodes)
+    assert len(training.actions) == 6 and len(validation.actions) == VALIDATION_EPISODES
+    np.testing.assert_array_equal(np.concatenate([training.actions, validation.actions]), episodes.actions)
+    with pytest.raises(ValueError, match="20 episodes, expected more than the 20"):
+        split(validation)
+
+
+def test_episodes_too_short_are_refused_before_training(
+    tmp_path: Path, episodes: Episodes, small_config: ModelConfig
+) -> None:
+    short = Episodes(
+        episodes.frames[:, :18], episodes.joints[:, :18], episodes.actions[:, :17], episodes.state[:, :18],
+        episodes.contract,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="17 steps, expected at least 18"):
+        train(short, _config(small_config), tmp_path / "run", tmp_path / "model.safetensors")
+    assert not (tmp_path / "run" / "jepa.safetensors").exists()
+
+
+def test_a_diverging_loss_is_named(tmp_path: Path) -> None:
+    module = torch.nn.Linear(1, 1)
+
+    def loss(step: int) -> dict[str, torch.Tensor]:
+        return {"fit": module(torch.ones(1)).sum() * (float("nan") if step == 3 else 1.0)}
+
+    with pytest.raises(FloatingPointError, match=r"heads step 3: .*fit.*nan.*learning rate"):
+        optimise("heads", module, [*module.parameters()], loss, 10, 1e-3, tmp_path, 5, silent)
+
+
+def test_optimise_minimises(tmp_path: Path) -> None:
+    module = torch.nn.Linear(2, 1)
+    x = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    y = x @ torch.tensor([[2.0], [-1.0]]) + 0.5
+
+    def loss(step: int) -> dict[str, torch.Tensor]:
+        return {"fit": (module(x) - y).square().mean()}
+
+    optimise("fit", module, [*module.parameters()], loss, 300, 0.1, tmp_path, 1000, silent)
+    torch.testing.assert_close(module.weight.detach(), torch.tensor([[2.0, -1.0]]), atol=0.05, rtol=0)
+    assert (tmp_path / "fit.safetensors").is_file()
+
+
+@given(st.floats(-3, 3), st.floats(0.1, 0.9))
+def test_expectile_loss_is_asymmetric(error: float, expectile: float) -> None:
+    weight = expectile if error > 0 else 1 - expectile
+    loss = expectile_loss(torch.tensor([error], dtype=torch.float64), expectile)
+    assert float(loss) == pytest.approx(weight * error**2, rel=1e-5)
+
+
+def test_probe_recovers_a_linear_map(rng: np.random.Generator) -> None:
+    x, other = rng.normal(size=(200, 6)), rng.normal(size=(80, 6))
+    weights, bias = rng.normal(size=(6, 3)), np.array([5.0, -2.0, 0.0])
+    r2, residual = linear_probe(x, x @ weights + bias, other, other @ weights + bias)
+    np.testing.assert_allclose(r2, 1.0, atol=1e-9)
+    np.testing.assert_allclose(residual, 0.0, atol=1e-9)
+    assert residual.shape == (80, 3)
+
+
+def test_probe_knows_what_it_cannot_see(rng: np.random.Generator) -> None:
+    x, other = rng.normal(size=(400, 4)), rng.normal(size=(400, 4))
+    half, half_other = x[:, :1] + rng.normal(size=(400, 1)), other[:, :1] + rng.normal(size=(400, 1))
+    r2, residual = linear_probe(
+        x, np.hstack([rng.normal(size=(400, 1)), half]), other, np.hstack([rng.normal(size=(400, 1)), half_other])
+    )
+    assert r2[0] == pytest.approx(0.0, abs=0.1)
+    assert r2[1] == pytest.approx(0.5, abs=0.1)
+    assert residual[:, 1].std() == pytest.approx(1.0, abs=0.1)
+
+
+def test_probe_counts_a_constant_error(rng: np.random.Generator) -> None:
+    """Held-out values that are off by a constant are errors, not a perfect fit."""
+    x, other = rng.normal(size=(100, 2)), rng.normal(size=(100, 2))
+    y, shifted = x[:, :1], other[:, :1] + 3.0
+    r2, residual = linear_probe(x, y, other, shifted)
+    np.testing.assert_allclose(residual, -3.0, atol=1e-9)
+    assert r2[0] < 0
