@@ -3,7 +3,7 @@
 TASK := panda_push
 GOALS := 10
 ROS_DISTRO := kilted
-PYTHON := $(shell command -v python3.11 || command -v python3)
+PYTHON := $(shell command -v python3.11 || echo python3)
 
 VENV := $(if $(filter kilted,$(ROS_DISTRO)),.venv,.venv-$(ROS_DISTRO))
 WHEELS := requirements/$(ROS_DISTRO).txt
