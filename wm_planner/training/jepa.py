@@ -13,17 +13,13 @@ from torch import Tensor
 from wm_planner.data.dataset import Episodes
 from wm_planner.training.config import TrainConfig
 from wm_planner.world_model.model import Context, WorldModel
+from wm_planner.world_model.precision import half_precision
 from wm_planner.world_model.sigreg import sigreg
 
 
 def context_at_start(latents: Tensor, joints: Tensor, actions: Tensor, length: int) -> Context:
     """The first `length` steps of windows (B, L, .) as a context."""
     return Context(latents[:, :length], joints[:, :length], actions[:, : length - 1])
-
-
-def half_precision(device: torch.device) -> bool:
-    """Whether bf16 pays here: a GPU, or a CPU with the instructions for it."""
-    return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
 
 class JEPALoss:

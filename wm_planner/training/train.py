@@ -17,11 +17,12 @@ from wm_planner.data.dataset import Episodes
 from wm_planner.perception.encoder import StateEncoder
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.heads import HeadsLoss, Latents
-from wm_planner.training.jepa import JEPALoss, half_precision
+from wm_planner.training.jepa import JEPALoss
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.probe import HORIZONS, probe
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
 from wm_planner.world_model.model import WorldModel
+from wm_planner.world_model.precision import half_precision
 
 VALIDATION_EPISODES = 20  # the last ones of a dataset; never trained on
 

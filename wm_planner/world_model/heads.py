@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class ResidualMLP(nn.Module):
-    """Pre-norm residual blocks between two linear maps: (..., inputs) -> (..., outputs)."""
+    """Pre-norm residual blocks between two linear maps: (..., inputs) -> (..., outputs), float32 at both ends."""
 
     def __init__(self, inputs: int, outputs: int, width: int, blocks: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -26,10 +26,10 @@ class ResidualMLP(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.enter(x)
+        x = self.enter(x.to(self.enter.weight.dtype))
         for block in self.blocks:
             x = x + block(x)
-        return self.leave(x)
+        return self.leave(x).float()
 
 
 class Critic(nn.Module):

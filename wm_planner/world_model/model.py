@@ -61,6 +61,12 @@ class WorldModel(nn.Module):
         self.joint_mean: Tensor
         self.joint_std: Tensor
 
+    def lower_precision(self) -> WorldModel:
+        """Run the networks that planning calls often in bf16 (latents stay float32). For inference only."""
+        for part in (self.predictor, self.policy, self.critic):
+            part.to(torch.bfloat16)
+        return self
+
     @property
     def device(self) -> torch.device:
         return self.joint_mean.device
