@@ -20,8 +20,9 @@ class Trial(NamedTuple):
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
-    """Median and 95th percentile, rounded to two decimals; zeros when there is nothing."""
-    p50, p95 = np.percentile(values, (50, 95)) if values else (0.0, 0.0)
+    """Median and 95th percentile of what is finite, rounded to two decimals; zeros when there is nothing."""
+    finite = [value for value in values if np.isfinite(value)]
+    p50, p95 = np.percentile(finite, (50, 95)) if finite else (0.0, 0.0)
     return {"p50": round(float(p50), 2), "p95": round(float(p95), 2)}
 
 
