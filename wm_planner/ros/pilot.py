@@ -179,8 +179,10 @@ class Pilot:
         plan = decision.plan
         ahead = plan.actions[max(int((now - plan.start) / plan.dt + 1e-6), 0) :]
         if not len(ahead):
+            silent = self._inputs.fault(2 * plan.dt, now)
             return self.fault(
-                f"the newest plan is {now - plan.start:.1f} s old and has run out after {len(plan.actions)} steps; "
+                silent
+                or f"the newest plan is {now - plan.start:.1f} s old and has run out after {len(plan.actions)} steps; "
                 "planning is too slow: lower samples or iterations, or raise horizon"
             )
         if self._contract.action.interface is not Interface.JOINT_TRAJECTORY:
