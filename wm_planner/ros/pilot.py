@@ -65,7 +65,8 @@ class Pilot:
         decision = self.worker.decision
         if decision is None or self._latch.reason:
             return np.zeros((steps, self._contract.action_dim))
-        return decision.plan.ahead(start, steps)
+        # The nearest step, not the one begun: stamps jitter, and a step cut short by a hair is over.
+        return decision.plan.ahead(start + decision.plan.dt / 2, steps)
 
     def decided(self, decision: Decision) -> None:
         self._rate.tick(time.monotonic())

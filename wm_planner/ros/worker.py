@@ -90,6 +90,7 @@ class Worker:
         self._applied: Goal | None = None
         self._observation: Observation | None = None
         self._planned = True
+        self._planned_at: float | None = None
         self._latency = 0.0
 
     def start(self) -> None:
@@ -178,14 +179,14 @@ class Worker:
             self._reset = False
         if reset:
             self._agent.reset()
-            self._observation = None
+            self._observation, self._planned_at = None, None
         if settings.agent != self._agent.config:
             self._rebuild(settings)
         if goal is not self._applied:
             self._apply(goal)
-            self._planned = False
+            self._planned, self._planned_at = False, None
         self._observe(settings)
-        if goal is not None and self._observation is not None and not self._planned:
+        if goal is not None and self._observation is not None and not self._planned and self._is_due():
             self._plan(goal, epoch, settings)
 
     def _rebuild(self, settings: Settings) -> None:
@@ -229,6 +230,16 @@ class Worker:
         self._agent.observe(observation.frame, observation.joints, observation.stamp)
         self._observation, self._planned = observation, False
 
+    def _is_due(self) -> bool:
+        """One plan per control step, however fast the camera: each begins with the step that is under way.
+
+        Replanning faster would repeat that first step for ever.
+        """
+        assert self._observation is not None
+        if self._lockstep or self._planned_at is None:
+            return True
+        return not 0 <= self._observation.stamp - self._planned_at < 0.75 * self._contract.dt
+
     def _plan(self, goal: Goal, epoch: int, settings: Settings) -> None:
         assert self._observation is not None
         stamp = self._observation.stamp
@@ -237,12 +248,12 @@ class Worker:
             steps = min(max(math.ceil(self._latency / self._contract.dt), 1), settings.agent.horizon)
             committed = self._shell.under_way(stamp, steps)
         plan = self._agent.plan(committed)
-        self._planned = True
+        self._planned, self._planned_at = True, stamp
         self._latency = max(0.8 * self._latency + 0.2 * (self._shell.now() - stamp), 0.0)
         decision = Decision(plan, goal, self._observation.received)
         with self._condition:
             if epoch != self._epoch:
-                self._planned = False
+                self._planned, self._planned_at = False, None
                 return
             self._decision = decision
             self._shell.decided(decision)
