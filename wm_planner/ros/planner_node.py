@@ -137,7 +137,7 @@ class PlannerNode(LifecycleNode):
         self._inputs = Inputs(contract)
         self._create_publishers(contract)
         logger = self.get_logger()
-        log = Log(logger.info, partial(logger.error, throttle_duration_sec=2.0))
+        log = Log(logger.info, logger.error)
         commander = Commander(contract, self._command.publish)
         pilot = Pilot(contract, self._inputs, commander, self._settings, lockstep, self._now, log, self._show)
         self._worker = pilot.worker = Worker(contract, load, self._inputs, self._settings, pilot, lockstep)
