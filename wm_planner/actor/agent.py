@@ -31,8 +31,9 @@ class AgentConfig(BaseModel):
     mode: Literal["plan", "policy"] = Field("plan", description="mode 2 (planning) or mode 1 (reactive policy)")
     horizon: int = Field(default=8, ge=1, description="control steps planned ahead")
     solver: SolverConfig = SolverConfig()
-    costs: dict[str, float] = {"temporal_distance": 1.0}
-    policy_proposals: int = Field(default=32, ge=0, description="rollouts of the policy among the candidates")
+    # The critic finds the way from afar; the latents' own distance is sharper close to the goal.
+    costs: dict[str, float] = {"temporal_distance": 1.0, "latent_l2": 4.0}
+    policy_proposals: int = Field(default=16, ge=0, description="rollouts of the policy among the candidates")
     proposal_noise: float = Field(default=0.3, ge=0)
     seed: int = 0
 

@@ -19,8 +19,8 @@ class SolverConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["cem", "icem", "mppi", "gradient"] = "icem"
-    samples: int = Field(default=128, ge=2)
-    iterations: int = Field(default=3, ge=1)
+    samples: int = Field(default=64, ge=2)
+    iterations: int = Field(default=2, ge=1)
     elites: int = Field(default=16, ge=1)
     initial_std: float = Field(default=0.5, gt=0)
     min_std: float = Field(default=0.05, gt=0)
