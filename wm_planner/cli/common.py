@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from wm_planner.actor.agent import AgentConfig
@@ -26,11 +26,13 @@ def clean_errors(function: F) -> F:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except ValidationError as error:
-            console.print(f"[red]error:[/] {error}", soft_wrap=True)
-        except (ValueError, KeyError, FileNotFoundError, FloatingPointError) as error:
+        except typer.Exit:  # which is a RuntimeError
+            raise
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except (ValueError, KeyError, OSError, FloatingPointError, RuntimeError) as error:
             text = error.args[0] if isinstance(error, KeyError) and error.args else error
-            console.print(f"[red]error:[/] {text}", soft_wrap=True, markup=True)
+            console.print(f"[red]error:[/] {escape(str(text))}", soft_wrap=True)
         raise typer.Exit(1)
 
     return wrapped  # type: ignore[return-value]

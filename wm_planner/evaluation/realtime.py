@@ -43,13 +43,14 @@ def driver(
     """Start simulator and planner, and yield a ready TrialDriver; leave nothing running."""
     private_domain()
     import rclpy
+    from rclpy.signals import SignalHandlerOptions
 
     from wm_planner.ros.trial_driver import TrialDriver
 
     overrides = {"planner": node_parameters(settings)}
     specs = stack(("sim", "planner"), task=task.name, checkpoint=checkpoint or "", overrides=overrides)  # type: ignore[arg-type]
     with running(specs, log_directory=logs):
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # `running` handles them
         node = TrialDriver(task, pictures)
         try:
             node.wait_until_ready()

@@ -64,6 +64,7 @@ class TrialDriver(Node):
 
         Raises:
             TimeoutError: says what is missing.
+            RuntimeError: the planner cannot configure; says why.
         """
         active = ("idle", "planning", "reached", "stopped")
         self._wait(lambda: self._truth is not None, _START_TIMEOUT, "ground truth from the simulator")
@@ -140,6 +141,8 @@ class TrialDriver(Node):
         while not condition():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no {what} for {timeout:.0f} s; planner status: {self._status}")
+            if "cannot configure" in self._status.get("message", ""):
+                raise RuntimeError(f"the planner {self._status['message']}")
             rclpy.spin_once(self, timeout_sec=0.1)
 
     def _on_status(self, message: DiagnosticStatus) -> None:

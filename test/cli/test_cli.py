@@ -1,0 +1,62 @@
+"""The command line, from recording play to a report, in small."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from wm_planner.cli.main import app
+
+runner = CliRunner()
+COMMANDS = ["demo", "up", "collect", "record", "train", "evaluate", "bench", "inspect"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    result = runner.invoke(app, [command, "--help"])
+    assert result.exit_code == 0 and "Usage" in result.output
+
+
+def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
+    data, model, report = tmp_path / "play.h5", tmp_path / "m.safetensors", tmp_path / "report.json"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "threads: 1\njepa_steps: 2\njepa_batch: 4\nheads_steps: 2\nheads_batch: 8\nrollout_batch: 4\ndecoder_steps: 2\n"
+        "model: {conv_channels: [8, 8, 8, 8], conv_hidden: 16, latent_dim: 16, predictor_width: 32, head_width: 32}\n"
+    )
+    small = ["--checkpoint", str(model), "--set", "horizon=2", "--set", "solver.samples=4", "--set", "solver.elites=2"]
+    commands = [
+        ["collect", "--task", "panda_push", "--episodes", "22", "--steps", "20", "--output", str(data)],
+        ["train", "--data", str(data), "--config", str(recipe), "--run", str(tmp_path / "run"), "--output", str(model)],
+        ["evaluate", "--task", "panda_push", "--episodes", "1", "--seed", "5", *small, "--json", str(report)],
+        ["inspect", str(data)],
+        ["inspect", str(model)],
+    ]
+    for command in commands:
+        result = runner.invoke(app, command)
+        assert result.exit_code == 0, f"{command}: {result.output}"
+    assert "panda_push" in result.output
+    assert json.loads(report.read_text())["n"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["collect", "--task", "panda_dance"], "no task 'panda_dance', expected one of"),
+        (["train", "--data", "nowhere.h5"], "no dataset at nowhere.h5"),
+        (["inspect", "nowhere.safetensors"], "no checkpoint at nowhere.safetensors"),
+        (["inspect", "nowhere.yaml"], "no contract file at nowhere.yaml"),
+        (["evaluate", "--task", "panda_push", "--policy", "psychic"], "policy is 'psychic', expected one of"),
+        (["evaluate", "--task", "panda_push", "--set", "horizon"], "has no '='"),
+        (["evaluate", "--task", "panda_push", "--set", "solver.name=magic"], "Input should be 'cem'"),
+        (["up", "toaster"], "nodes ['toaster'] do not exist"),
+    ],
+)
+def test_mistakes_are_named_without_a_traceback(arguments: list[str], message: str) -> None:
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert message in " ".join(result.output.split()), result.output
+    assert "Traceback" not in result.output

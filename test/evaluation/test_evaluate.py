@@ -1,0 +1,58 @@
+"""Lockstep evaluation of real models in the real simulation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wm_planner.actor.agent import AgentConfig
+from wm_planner.actor.solver import SolverConfig
+from wm_planner.configurator.paths import checkpoint_path
+from wm_planner.evaluation.evaluate import evaluate, scene_seed
+from wm_planner.sim.tasks import get_task
+from wm_planner.world_model.checkpoint import CheckpointError, save_checkpoint
+from wm_planner.world_model.model import WorldModel
+
+CHEAP = AgentConfig(horizon=2, policy_proposals=2, solver=SolverConfig(samples=4, iterations=1, elites=2))
+
+
+def test_scenes_of_different_seeds_never_meet() -> None:
+    assert len({scene_seed(s, e) for s in range(5) for e in range(1000)}) == 5000
+
+
+def test_results_depend_on_the_seed_alone(small_model: WorldModel, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, small_model, {})
+    task = get_task("panda_push")
+    one, two = (evaluate(task, 2, 3, checkpoint=path, config=CHEAP, workers=w) for w in (1, 2))
+    for result in (one, two):
+        del result["plan_ms"]
+    assert one == two
+
+
+def test_random_actions_do_not_push_cubes_home() -> None:
+    result = evaluate(get_task("panda_push"), 2, 4, policy="random")
+    assert result["successes"] == 0 and result["policy"] == "random"
+    assert result["final_distance_cm"]["p50"] > 3.0
+
+
+def test_a_checkpoint_of_another_task_is_refused(small_model: WorldModel, tmp_path: Path) -> None:
+    path = tmp_path / "push.safetensors"
+    save_checkpoint(path, small_model, {})
+    with pytest.raises(CheckpointError, match="name: 'panda_reach' != 'panda_push'"):
+        from wm_planner.evaluation.evaluate import Evaluator
+
+        Evaluator(get_task("panda_reach"), "planner", path, CHEAP)
+
+
+# Far below what was measured with 200 goals, so that only a broken model or planner falls through.
+@pytest.mark.parametrize(("task", "goals", "least"), [("panda_reach", 8, 6), ("panda_push", 8, 3)])
+def test_the_shipped_model_reaches_held_out_goals(task: str, goals: int, least: int) -> None:
+    assert evaluate(get_task(task), goals, 11, workers=2)["successes"] >= least
+
+
+@pytest.mark.parametrize("task", ["panda_reach", "panda_push"])
+def test_shipped_checkpoints_are_small(task: str) -> None:
+    assert checkpoint_path(task).stat().st_size <= 10_000_000
+    assert checkpoint_path(task).with_suffix(".md").is_file()
