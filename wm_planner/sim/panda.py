@@ -60,6 +60,9 @@ class Panda:
         self._client = client
         if contract.kinematics is None:
             raise ValueError(f"contract {contract.name} has no kinematics, expected the Panda's DH chain")
+        turns = [n for n in contract.action.names if n.startswith("angular.")]
+        if turns:
+            raise ValueError(f"action.names has {turns}; the simulated tool keeps pointing down, expected linear axes")
         self._chain = contract.kinematics
         self._contract = contract
         self._timeout = command_timeout

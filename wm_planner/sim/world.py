@@ -46,6 +46,8 @@ class World:
         gui: bool = False,
         command_timeout: float = 0.3,
     ) -> None:
+        if len(contract.cameras) != 1:
+            raise ValueError(f"contract {contract.name} has {len(contract.cameras)} cameras, expected 1 in simulation")
         self._client = BulletClient(pybullet.GUI if gui else pybullet.DIRECT)
         self._camera = camera
         self._client.setGravity(0.0, 0.0, -9.81)
