@@ -111,12 +111,13 @@ class Peer(Spinner):
     def call(self, service: str, kind: type, request: Any = None) -> Any:
         """Call a service; asks again when no answer comes.
 
-        A service is reported available before its endpoints have met: a first request or its answer may be lost.
+        A service may be reported available before its endpoints have met, which loses the first request or its
+        answer, or not be reported at all although they have.
         """
         if service not in self._clients:
             self._clients[service] = self.node.create_client(kind, service)
         client = self._clients[service]
-        assert client.wait_for_service(timeout_sec=TIMEOUT), f"no service {service}"
+        client.wait_for_service(timeout_sec=5.0)
         futures: list = []
         end = time.monotonic() + TIMEOUT
         while time.monotonic() < end:
