@@ -92,6 +92,36 @@ def test_the_commander_remembers_what_it_commanded(push_contract: Contract) -> N
     assert commander.drain() == []
 
 
+def test_when_time_goes_back_the_robot_is_taken_to_stand_still_where_it_is_now(
+    push_contract: Contract, trajectory_contract: Contract
+) -> None:
+    sent: list = []
+    commander = Commander(push_contract, sent.append)
+    for time in (0.0, 5.0, 0.0):
+        for step in range(3):
+            commander.send(np.array([[1.0, 1.0]]), Q, time + 0.1 * step, 0.001)
+    first, second, again = sent[:3], sent[3:6], sent[6:]
+    assert second[0].twist.linear.x > first[2].twist.linear.x > first[0].twist.linear.x, "it gathers speed"
+    assert [m.twist for m in again] == [m.twist for m in first]
+
+    sent.clear()
+    commander = Commander(trajectory_contract, sent.append)
+    commander.send(np.full((8, 6), 0.5), Q, 10.0, trajectory_contract.dt)
+    commander.zero(Q - 0.1, 0.0)
+    np.testing.assert_allclose(sent[1].points[0].positions, (Q - 0.1)[:6], atol=1e-12)
+
+
+def test_what_is_sent_again_is_the_same_message(push_contract: Contract) -> None:
+    sent: list = []
+    commander = Commander(push_contract, sent.append)
+    commander.send_again()
+    assert not sent
+    commander.send(np.array([[1.0, 1.0]]), Q, 1.0, 0.001)
+    commander.send_again()
+    assert len(sent) == 2 and sent[1] == sent[0]
+    assert len(commander.drain()) == 1
+
+
 def test_a_stopped_trajectory_holds_where_it_is_by_then(trajectory_contract: Contract) -> None:
     sent: list = []
     commander = Commander(trajectory_contract, sent.append)

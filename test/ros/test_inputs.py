@@ -102,6 +102,24 @@ def test_a_rewound_clock_drops_the_future_and_offers_the_newest_image_again(push
     assert inputs.take(1e-4, 0.0) is not None
 
 
+@pytest.mark.parametrize("clock_first", [True, False])
+def test_joint_states_of_the_run_before_a_reset_are_not_taken(push_contract: Contract, clock_first: bool) -> None:
+    inputs = Inputs(push_contract)
+    for k in range(10):
+        inputs.put_joints(joint_state(push_contract, 0.05 * k, value=0.9), 0.05 * k)
+    if clock_first:
+        inputs.rewind(0.0)
+    inputs.put_image(0, image(0.0), 0.0)
+    if clock_first:
+        assert inputs.take(1e-4, 0.0) is None, "the joint state of the new run is still to come"
+    inputs.put_joints(joint_state(push_contract, 0.0, value=0.1), 0.0)
+    if not clock_first:
+        inputs.rewind(0.0)
+    raw = inputs.take(1e-4, 0.0)
+    assert raw is not None
+    np.testing.assert_allclose(decode(raw, push_contract).joints, 0.1)
+
+
 def test_cameras_are_stacked_in_the_contracts_order_and_synchronised(two_cameras: Contract) -> None:
     inputs = Inputs(two_cameras)
     inputs.put_joints(joint_state(two_cameras, 1.0), 1.0)

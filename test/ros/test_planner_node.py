@@ -573,6 +573,27 @@ def test_lockstep_gives_each_image_one_command_with_its_stamp(start: Callable[..
     wait_for(lambda: abs(seconds(scene.commands[-1].header.stamp) - 0.05) < 1e-6, "a command after the reset")
 
 
+def test_an_image_that_is_repeated_in_lockstep_gets_the_same_command_again(start: Callable[..., Scene]) -> None:
+    def manual(sensors: Sensors) -> None:
+        sensors.close()
+        sensors.sim_time = 10.0
+
+    scene = start(lockstep=True, use_sim_time=True, prepare=manual)
+    plans = scene.peer.record("/planner/goal_distance", Float64)
+    scene.sensors.publish()
+    scene.set_goal()
+    wait_for(lambda: len(scene.commands) == 1 and len(plans) == 1, "a command and its plan")
+    for k in range(2, 4):
+        assert scene.sensors.sim_time is not None
+        scene.sensors.sim_time -= 0.05
+        scene.sensors.publish()
+        wait_for(lambda k=k: len(scene.commands) == k, "an answer to the repeated image")
+    scene.sensors.publish()
+    wait_for(lambda: len(scene.commands) == 4 and len(plans) == 2, "a command for the next image")
+    assert speed(scene.commands[0]) > 0
+    assert scene.commands[1] == scene.commands[2] == scene.commands[0] != scene.commands[3]
+
+
 def test_bad_input_in_lockstep_gets_a_zero_command_and_the_simulation_goes_on(
     start: Callable[..., Scene], peer: Peer
 ) -> None:

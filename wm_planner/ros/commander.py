@@ -25,6 +25,7 @@ class Commander:
         self._time: float | None = None
         self._done: deque[tuple[float, np.ndarray]] = deque(maxlen=1024)
         self._path: tuple[np.ndarray, np.ndarray] | None = None
+        self._message: Command | None = None
 
     @property
     def time(self) -> float | None:
@@ -42,12 +43,19 @@ class Commander:
             UnsafeCommand: not finite; nothing is published.
         """
         with self._lock:
+            self._notice_another_run(now)
             if dt is None:
                 elapsed = now - self._time if self._time is not None else 0.0
                 dt = min(max(elapsed, 1e-3), self._contract.dt)
             commands = limited(self._limiter, self._contract, actions, q, self._previous, dt)
             self._out(commands, q, now)
             self._done.append((now, np.clip(actions[0], -1.0, 1.0)))
+
+    def send_again(self) -> None:
+        """Publish the last message once more, as it was."""
+        with self._lock:
+            if self._message is not None:
+                self._publish(self._message)
 
     def note(self, action: np.ndarray, now: float) -> None:
         """`action` acts from `now` as part of a trajectory already sent."""
@@ -57,6 +65,7 @@ class Commander:
     def zero(self, q: np.ndarray | None, now: float) -> None:
         """Stop: no velocity, or the trajectory's own point at `now`, from which no controller jumps."""
         with self._lock:
+            self._notice_another_run(now)
             rest = np.zeros((1, self._contract.action_dim))
             if self._contract.action.interface is Interface.JOINT_TRAJECTORY:
                 q = self._held(q, now)
@@ -72,10 +81,16 @@ class Commander:
             self._done.clear()
             return done
 
+    def _notice_another_run(self, now: float) -> None:
+        """Where time has gone back, nothing has been sent yet and the robot stands still."""
+        if self._time is not None and now < self._time - self._contract.dt / 2:
+            self._previous, self._time, self._path = np.zeros(self._contract.action_dim), None, None
+            self._done.clear()
+
     def _out(self, commands: np.ndarray, q: np.ndarray, now: float) -> None:
         message = command_message(self._contract, commands, q, now)
         self._publish(message)
-        self._previous, self._time = commands[0], now
+        self._message, self._previous, self._time = message, commands[0], now
         if self._contract.action.interface is Interface.JOINT_TRAJECTORY:
             index = [self._contract.joints.names.index(name) for name in self._contract.action.names]
             times = [now, *(now + seconds(p.time_from_start) for p in message.points)]

@@ -102,7 +102,7 @@ class Inputs:
         """Store; True where an image has been waiting for it."""
         stamp = seconds(message.header.stamp)
         with self._lock:
-            if self._joints and stamp < self._joints[-1][0] - 1.0:
+            if self._joints and stamp < self._joints[-1][0] - self._contract.dt:
                 self._joints.clear()  # time went back: those are of another run
             self._joints.append((stamp, message))
             self._received[self._contract.joints.topic] = now
@@ -115,7 +115,8 @@ class Inputs:
             if self._taken or not self._joints or len(images) < len(self._images):
                 return None
             stamp = seconds(images[0].header.stamp)
-            nearest, joints = min(self._joints, key=lambda entry: abs(entry[0] - stamp))
+            # Of equal stamps the newest: before a reset, others may have had the same.
+            nearest, joints = min(reversed(self._joints), key=lambda entry: abs(entry[0] - stamp))
             gaps = {self._contract.joints.topic: abs(nearest - stamp)}
             for camera, image in zip(self._contract.cameras[1:], images[1:]):
                 gaps[camera.topic] = abs(seconds(image.header.stamp) - stamp)
@@ -142,9 +143,8 @@ class Inputs:
         with self._lock:
             limit = now + self._contract.dt
             self._images = [m if m and seconds(m.header.stamp) <= limit else None for m in self._images]
-            kept = [entry for entry in self._joints if entry[0] <= limit]
-            self._joints.clear()
-            self._joints.extend(kept)
+            if self._joints and self._joints[-1][0] > limit:
+                self._joints.clear()  # all of them: the early ones, too, are of the run that is over
             self._received = {topic: min(received, now) for topic, received in self._received.items()}
             self._taken, self._unmatched = False, None
 

@@ -85,8 +85,12 @@ class Pilot:
         if self.worker.goal is not None:
             self._zero(now if stamp is None or not self._lockstep else stamp)
 
+    def asked_again(self) -> None:
+        self._commander.send_again()
+
     def rewound(self, text: str) -> None:
-        self._log.info(f"{text}: forgot what was seen and planned, the goal stands")
+        goal = ", the goal stands" if self.worker.goal is not None else ""
+        self._log.info(f"{text}: forgot what was seen and planned{goal}")
         if not self._lockstep:  # a waiting simulation would take it for the command it waits for
             self._zero(self.now())
 

@@ -80,13 +80,13 @@ class SimNode(Node):
         self.create_service(SetBool, "~/pause", self._on_pause)
         self.create_service(Trigger, "~/step", self._on_step)
 
-        self._reset()
         # Timers run on the wall clock even when use_sim_time is set: this node makes the simulated one.
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         if p.lockstep:
-            self.create_timer(_REPEAT, self._publish_again, clock=wall)
+            self._timer = self.create_timer(_REPEAT, self._publish_again, clock=wall)
         else:
-            self.create_timer(_TICK, self._tick, clock=wall)
+            self._timer = self.create_timer(_TICK, self._tick, clock=wall)
+        self._reset()
         self.get_logger().info(
             f"task {p.task.name}, contract {contract.name}, {'lockstep' if p.lockstep else 'real time'}, "
             f"images at {contract.control_rate:g} Hz, commands on {contract.action.topic}"
@@ -151,6 +151,8 @@ class SimNode(Node):
             self._observation.append((self._object, self._object_message()))
         self._observation += [(self._camera_info, self._camera_info_message()), (self._image, image)]
         self._publish_observation()
+        if self._settings.lockstep:
+            self._timer.reset()  # an observation that is answered in time goes out once
 
     def _publish_observation(self) -> None:
         self._publish_clock()

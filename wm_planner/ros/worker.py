@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import NamedTuple, Protocol
@@ -51,6 +52,9 @@ class Shell(Protocol):
     def decided(self, decision: Decision) -> None:
         """A plan for the goal that stands. Must be quick: goals wait for it."""
 
+    def asked_again(self) -> None:
+        """In lockstep: the image that was last decided on came again, so what was sent may be lost."""
+
     def show(self, decision: Decision, model: WorldModel) -> None:
         """The same plan once more, to be drawn; may take time."""
 
@@ -91,6 +95,7 @@ class Worker:
         self._observation: Observation | None = None
         self._planned = True
         self._planned_at: float | None = None
+        self._answered = 0.0  # time.monotonic
         self._latency = 0.0
 
     def start(self) -> None:
@@ -209,6 +214,11 @@ class Worker:
         raw = self._inputs.take(_LOCKSTEP_TOLERANCE if self._lockstep else settings.sync_tolerance, now)
         if raw is None:
             return
+        if self._lockstep and raw.stamp == self._planned_at:
+            # Planning anew would give another answer, and a run would depend on how fast this machine is.
+            if raw.received > self._answered:
+                self._shell.asked_again()
+            return
         before, self._observation = self._observation, None
         try:
             observation = decode(raw, self._contract)
@@ -225,8 +235,8 @@ class Worker:
         if before is not None and raw.stamp < before.stamp:
             self._agent.reset()
             self._shell.rewound(f"image stamps went back from {before.stamp:.3f} to {raw.stamp:.3f} s")
-        for time, action in self._shell.commanded():
-            self._agent.memory.acted(time, action)
+        for began, action in self._shell.commanded():
+            self._agent.memory.acted(began, action)
         self._agent.observe(observation.frame, observation.joints, observation.stamp)
         self._observation, self._planned = observation, False
 
@@ -257,4 +267,5 @@ class Worker:
                 return
             self._decision = decision
             self._shell.decided(decision)
+            self._answered = time.monotonic()
         self._shell.show(decision, self._agent.model)
