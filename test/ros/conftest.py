@@ -117,7 +117,7 @@ class Peer(Spinner):
         if service not in self._clients:
             self._clients[service] = self.node.create_client(kind, service)
         client = self._clients[service]
-        client.wait_for_service(timeout_sec=5.0)
+        client.wait_for_service(timeout_sec=2.0)
         futures: list = []
         end = time.monotonic() + TIMEOUT
         while time.monotonic() < end:
