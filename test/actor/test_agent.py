@@ -35,7 +35,7 @@ class PointModel(WorldModel):
         latent = context.latents[:, -1] + change
         return latent * torch.nan if self.broken else latent, context.joints[:, -1] + joints
 
-    def act(self, latent: Tensor, joints: Tensor, goal: Tensor) -> Tensor:
+    def propose(self, latent: Tensor, joints: Tensor, goal: Tensor, generator: torch.Generator) -> Tensor:
         return ((goal - latent) / REACH).clamp(-1, 1)
 
     def distance(self, latents: Tensor, goals: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from wm_planner.training.train import VALIDATION_EPISODES, split, train
 from wm_planner.world_model.checkpoint import load_checkpoint, load_tensors
 from wm_planner.world_model.config import ModelConfig
 
-STAGES = ["jepa", "heads", "decoder"]
+STAGES = ["jepa", "predictor", "heads", "decoder"]
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,8 @@ def _config(model: ModelConfig, **changes) -> TrainConfig:
         "jepa_batch": 8,
         "jepa_rollout": 2,
         "sigreg_samples": 32,
+        "predictor_steps": 41,
+        "predictor_lr": 3e-3,
         "heads_steps": 41,
         "heads_batch": 32,
         "heads_lr": 3e-3,
@@ -117,7 +119,7 @@ def test_a_killed_run_resumes_to_the_same_weights(
 def test_losses_fall(whole: _Run) -> None:
     assert list(whole.losses) == STAGES
     # Prediction error grows while latents spread out, and values while they reach further: not these.
-    for stage, part in (("jepa", "sigreg"), ("heads", "joints"), ("heads", "policy"), ("decoder", "image")):
+    for stage, part in (("jepa", "sigreg"), ("predictor", "joints"), ("heads", "policy"), ("decoder", "image")):
         first, last = (whole.losses[stage][i][part] for i in (0, -1))
         assert last < 0.97 * first, (stage, part)
 
@@ -134,7 +136,7 @@ def test_facts_describe_the_run(whole: _Run, contract: Contract, small_config: M
 def test_another_seed_gives_another_model(
     whole: _Run, tmp_path: Path, episodes: Episodes, small_config: ModelConfig
 ) -> None:
-    few = {"jepa_steps": 2, "heads_steps": 2, "decoder_steps": 2}
+    few = {"jepa_steps": 2, "predictor_steps": 2, "heads_steps": 2, "decoder_steps": 2}
     runs = [_Run(tmp_path / str(i), episodes, _config(small_config, seed=i, **few)) for i in (0, 1)]
     a, b = (load_tensors(run.checkpoint)[0]["critic.members.0.enter.weight"] for run in runs)
     assert not torch.equal(a, b)
@@ -143,7 +145,7 @@ def test_another_seed_gives_another_model(
 def test_true_state_model_skips_pixels(tmp_path: Path, episodes: Episodes, small_config: ModelConfig) -> None:
     model = small_config.model_copy(update={"encoder": "state", "latent_dim": 7})
     run = _Run(tmp_path, episodes, _config(model, heads_steps=5))
-    assert list(run.losses) == ["heads"]
+    assert list(run.losses) == ["predictor", "heads"]
     loaded = load_checkpoint(run.checkpoint, "cpu").model
     torch.testing.assert_close(
         loaded.encoder.mean, torch.from_numpy(episodes.state[:6].mean((0, 1))), atol=1e-3, rtol=1e-3

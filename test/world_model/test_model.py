@@ -28,7 +28,7 @@ def test_shapes(small_model: WorldModel) -> None:
     assert z.shape == (5, D) and q.shape == (5, J)
     zs, qs = small_model.rollout(context, torch.randn(5, 3, A))
     assert zs.shape == (5, 3, D) and qs.shape == (5, 3, J)
-    actions = small_model.act(latents, torch.randn(5, J), latents)
+    actions = small_model.propose(latents, torch.randn(5, J), latents, torch.Generator())
     assert actions.shape == (5, A) and actions.abs().max() <= 1
     assert small_model.distance(zs, zs).shape == (5, 3)
     images = small_model.imagine(latents)

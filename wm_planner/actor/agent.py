@@ -227,7 +227,8 @@ class Agent:
         quiet[0] = 0.0
         actions = []
         for _ in range(self.config.horizon):
-            action = self.model.act(context.latents[:, -1], context.joints[:, -1], goals)
+            state = context.latents[:, -1], context.joints[:, -1], goals
+            action = self.model.propose(*state, self._generator)
             noise = torch.randn(action.shape, generator=self._generator, device=goals.device)
             action = (action + self.config.proposal_noise * quiet * noise).clamp(-1.0, 1.0)
             latent, q = self.model.step(context, action)

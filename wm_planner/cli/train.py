@@ -36,4 +36,4 @@ def train(
             bar.update(row, completed=done, description=f"{stage}: {text}")
 
         facts = fit(read_episodes(data), settings, folder, path, show)
-    console.print(f"{path} after {facts['seconds']} s; validation:", facts["validation"])
+    console.print(f"{path} after {sum(facts['seconds'].values())} s; validation:", facts["validation"])

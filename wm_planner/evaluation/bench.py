@@ -33,7 +33,7 @@ def bench(checkpoint: Path, config: AgentConfig, threads: int, repeats: int, dev
         {"stages": {stage: {"ms": {p50, p95}, "gflop", "gflops", "share_of_peak"}}, "peak_gflops", ...}
     """
     torch.set_num_threads(threads)
-    model = load_checkpoint(checkpoint, device).model
+    model = load_checkpoint(checkpoint, device).model.for_planning()
     contract = model.contract
     agent = Agent(model, config)
     rng = np.random.default_rng(0)

@@ -44,7 +44,7 @@ class Evaluator:
         self._policy = policy
         self._env = Environment(task)
         if policy != "random":
-            model = load_checkpoint(checkpoint, expected=self._env.contract).model
+            model = load_checkpoint(checkpoint, expected=self._env.contract).model.for_planning()
             self._agent = Agent(model, config)
 
     def trial(self, seed: int) -> Trial:

@@ -131,7 +131,7 @@ class PlannerNode(LifecycleNode):
 
         def load() -> WorldModel:
             torch.set_num_threads(threads)
-            return load_checkpoint(path, device, contract).model
+            return load_checkpoint(path, device, contract).model.for_planning()
 
         self._contract = contract
         self._inputs = Inputs(contract)

@@ -26,17 +26,22 @@ class TrainConfig(BaseModel):
     sigreg_weight: float = 0.09
     sigreg_samples: int = 256
 
-    # Stage 2: long rollouts, critic and policy on frozen latents.
+    # Stage 2: the predictor over long rollouts of frozen latents.
+    predictor_steps: int = 6000
+    predictor_lr: float = 3e-4
+    rollout_batch: int = 64
+    rollout_length: int = 10
+
+    # Stage 3: critic and policy on frozen latents.
     heads_steps: int = 8000
     heads_batch: int = 512
     heads_lr: float = 3e-4
-    rollout_batch: int = 64
-    rollout_length: int = 10
+    goal_steps: float = Field(default=20.0, description="mean distance of hindsight goals, control steps")
     discount: float = 0.98
     expectile: float = 0.7
-    advantage_temperature: float = 2.0
+    advantage_temperature: float = 0.5
     target_rate: float = 0.005
 
-    # Stage 3: the decoder, for looking only.
+    # Stage 4: the decoder, for looking only.
     decoder_steps: int = 1500
     decoder_batch: int = 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,11 +30,14 @@ def optimise(
     save_every: int,
     progress: Progress,
     after_step: Callable[[], None] = lambda: None,
-) -> None:
+) -> float:
     """Minimise the sum of `loss(step)`'s terms with AdamW and a warmed-up cosine schedule.
 
     A killed run continues from `run/<stage>.safetensors`. `loss` must draw its randomness from `step`, so
     that a resumed run sees the batches it would have seen.
+
+    Returns:
+        Seconds this stage has taken, over all its runs.
     """
     optimiser = torch.optim.AdamW(parameters, lr, weight_decay=1e-3)
     warmup = max(1, min(200, steps // 10))
@@ -43,7 +47,8 @@ def optimise(
         return min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * cosine)
 
     path = run / f"{stage}.safetensors"
-    start = _resume(path, module, optimiser) if path.is_file() else 0
+    start, spent = _resume(path, module, optimiser) if path.is_file() else (0, 0.0)
+    began = time.monotonic()
     writer = SummaryWriter(str(run / "tensorboard"))
     for step in range(start, steps):
         for group in optimiser.param_groups:
@@ -64,18 +69,19 @@ def optimise(
                 writer.add_scalar(f"{stage}/{name}", value, step)
             progress(stage, step + 1, steps, values)
         if (step + 1) % save_every == 0 or step + 1 == steps:
-            _save(path, module, optimiser, step + 1)
+            _save(path, module, optimiser, step + 1, spent + time.monotonic() - began)
     writer.close()
+    return spent + time.monotonic() - began
 
 
-def _save(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
+def _save(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, step: int, seconds: float) -> None:
     tensors = {f"module.{k}": v for k, v in module.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{k}": v for k, v in state.items()}
-    save_tensors(path, tensors, {"step": str(step)})
+    save_tensors(path, tensors, {"step": str(step), "seconds": f"{seconds:.1f}"})
 
 
-def _resume(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+def _resume(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
     tensors, metadata = load_tensors(path)
     module.load_state_dict({k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")})
     state: dict[int, dict[str, Tensor]] = {}
@@ -84,4 +90,4 @@ def _resume(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> 
             _, index, name = key.split(".")
             state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return int(metadata["step"])
+    return int(metadata["step"]), float(metadata["seconds"])

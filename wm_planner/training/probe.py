@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from wm_planner.data.dataset import Episodes
-from wm_planner.training.heads import Latents
 from wm_planner.training.jepa import context_at_start
+from wm_planner.training.predictor import Latents
 from wm_planner.world_model.model import WorldModel
 
 HORIZONS = (1, 4, 8, 16)

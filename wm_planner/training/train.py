@@ -1,10 +1,9 @@
-"""Train a model from a dataset: JEPA, then heads, then the decoder. Resumable at every stage."""
+"""Train a model from a dataset: JEPA, predictor, heads, decoder. Resumable at every stage."""
 
 from __future__ import annotations
 
 import functools
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from wm_planner import __version__
 from wm_planner.data.dataset import Episodes
 from wm_planner.perception.encoder import StateEncoder
 from wm_planner.training.config import TrainConfig
-from wm_planner.training.heads import HeadsLoss, Latents
+from wm_planner.training.heads import HeadsLoss
 from wm_planner.training.jepa import JEPALoss
 from wm_planner.training.loop import Progress, optimise, silent
+from wm_planner.training.predictor import Latents, PredictorLoss
 from wm_planner.training.probe import HORIZONS, probe
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
 from wm_planner.world_model.model import WorldModel
@@ -62,7 +62,7 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
+    seconds: dict[str, float] = {}
     training, validation = split(episodes)
     needed = episodes.contract.context_length + max(*HORIZONS, config.jepa_rollout, config.rollout_length)
     if episodes.actions.shape[1] < needed:
@@ -79,22 +79,28 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
         model.train()
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
         loss = JEPALoss(model, training, config)
-        fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr)
+        seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr)
 
     latents = encode_all(model, training)
-    parameters = [*model.predictor.parameters(), *model.policy.parameters(), *model.critic.parameters()]
+    rollouts = PredictorLoss(model, latents, config)
+    seconds["predictor"] = fit(
+        "predictor", model, [*model.predictor.parameters()], rollouts, config.predictor_steps, config.predictor_lr
+    )
     heads = HeadsLoss(model, latents, config)
+    parameters = [*model.policy.parameters(), *model.critic.parameters()]
     both = nn.ModuleDict({"model": model, "target": heads.target})
-    fit("heads", both, parameters, heads, config.heads_steps, config.heads_lr, after_step=heads.track)
+    seconds["heads"] = fit(
+        "heads", both, parameters, heads, config.heads_steps, config.heads_lr, after_step=heads.track
+    )
     if not isinstance(model.encoder, StateEncoder):
         parameters = [*model.decoder.parameters()]
         decode = _decoder_loss(model, training.frames, latents.latents, config)
-        fit("decoder", model, parameters, decode, config.decoder_steps, 1e-3)
+        seconds["decoder"] = fit("decoder", model, parameters, decode, config.decoder_steps, 1e-3)
 
     facts = {
         "version": __version__,
         "task": episodes.contract.name,
-        "seconds": round(time.monotonic() - began),
+        "seconds": {stage: round(value) for stage, value in seconds.items()},
         "config": config.model_dump(mode="json"),
         "episodes": list(training.actions.shape[:2]),
         "validation": probe(model, latents, training, encode_all(model, validation), validation),

@@ -17,7 +17,6 @@ from torch import Tensor
 from wm_planner.configurator.contract import Contract, parse_contract
 from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.model import WorldModel
-from wm_planner.world_model.precision import half_precision
 
 FORMAT = "wm_planner/1"
 
@@ -116,5 +115,4 @@ def load_checkpoint(path: Path, device: str = "auto", expected: Contract | None 
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     except RuntimeError as error:
         raise CheckpointError(f"{path}: weights do not fit their own configuration: {error}") from None
-    model = model.to(auto_device(device)).eval().requires_grad_(False)
-    return Checkpoint(model.lower_precision() if half_precision(model.device) else model, facts)
+    return Checkpoint(model.to(auto_device(device)).eval().requires_grad_(False), facts)

@@ -32,6 +32,9 @@ class ResidualMLP(nn.Module):
         return self.leave(x).float()
 
 
+_SCALE = 10.0  # distances are tens of steps: keeps the network's own output near one
+
+
 class Critic(nn.Module):
     """Negative temporal distance between latents: minus the discounted steps from one to the other."""
 
@@ -42,7 +45,25 @@ class Critic(nn.Module):
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """latents, goals: (..., D) -> values of both members, (2, ...)."""
         x = torch.cat([latents, goals, latents - goals], -1)
-        return torch.stack([member(x).squeeze(-1) for member in self.members])
+        return _SCALE * torch.stack([member(x).squeeze(-1) for member in self.members])
+
+
+class Policy(nn.Module):
+    """A mixture over actions in [-1, 1]: where there are several ways to a goal, their average is none of them."""
+
+    def __init__(self, inputs: int, action_dim: int, width: int, components: int) -> None:
+        super().__init__()
+        self._components, self._action_dim = components, action_dim
+        gates = components if components > 1 else 0
+        self.body = ResidualMLP(inputs, components * action_dim + gates, width, 2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, inputs) -> log weights (B, K) and actions (B, K, A) of the components."""
+        out = self.body(x)
+        split = self._components * self._action_dim
+        actions = torch.tanh(out[:, :split]).unflatten(1, (self._components, self._action_dim))
+        gates = out[:, split:] if self._components > 1 else torch.zeros_like(out[:, :1])
+        return gates.log_softmax(-1), actions
 
 
 class Decoder(nn.Module):

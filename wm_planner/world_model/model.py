@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from wm_planner.configurator.contract import Contract
 from wm_planner.perception.encoder import make_encoder
 from wm_planner.world_model.config import ModelConfig
-from wm_planner.world_model.heads import Critic, Decoder, ResidualMLP
+from wm_planner.world_model.heads import Critic, Decoder, Policy, ResidualMLP
+from wm_planner.world_model.precision import half_precision
 
 
 class Context(NamedTuple):
@@ -36,6 +37,11 @@ class Context(NamedTuple):
         return Context(*(t.expand(batch, *t.shape[1:]) for t in self))
 
 
+def _pick(actions: Tensor, index: Tensor) -> Tensor:
+    """One of K actions per row: (B, K, A), (B,) -> (B, A)."""
+    return actions[torch.arange(len(actions), device=actions.device), index]
+
+
 class WorldModel(nn.Module):
     """JEPA over one contract: latents of images, predicted under actions (LeCun, 2022; LeWM, 2026).
 
@@ -52,7 +58,7 @@ class WorldModel(nn.Module):
             c * (d + j + a), d + j, config.predictor_width, config.predictor_blocks, config.predictor_dropout
         )
         self.predictor.start_from_zero()  # "nothing changes"
-        self.policy = ResidualMLP(2 * d + j, a, config.head_width, 2)
+        self.policy = Policy(2 * d + j, a, config.head_width, config.policy_components)
         self.critic = Critic(d, config.head_width)
         if config.encoder != "state":
             self.decoder = Decoder(d, config.decoder_channels, contract.image_size, channels)
@@ -61,10 +67,11 @@ class WorldModel(nn.Module):
         self.joint_mean: Tensor
         self.joint_std: Tensor
 
-    def lower_precision(self) -> WorldModel:
-        """Run the networks that planning calls often in bf16 (latents stay float32). For inference only."""
-        for part in (self.predictor, self.policy, self.critic):
-            part.to(torch.bfloat16)
+    def for_planning(self) -> WorldModel:
+        """This model, with what planning calls often in bf16 where the machine has it; latents stay float32."""
+        if half_precision(self.device):
+            for part in (self.predictor, self.policy, self.critic):
+                part.to(torch.bfloat16)
         return self
 
     @property
@@ -96,9 +103,15 @@ class WorldModel(nn.Module):
             joints.append(q)
         return torch.stack(latents, 1), torch.stack(joints, 1)
 
-    def act(self, latent: Tensor, joints: Tensor, goal: Tensor) -> Tensor:
-        """Mode 1: the reactive policy. latent, goal (B, D), joints (B, J) -> actions (B, A) in [-1, 1]."""
-        return torch.tanh(self.policy(torch.cat([latent, goal, joints], -1)))
+    def propose(self, latent: Tensor, joints: Tensor, goal: Tensor, generator: torch.Generator) -> Tensor:
+        """Mode 1: what the reactive policy would do. The first row is its likeliest action, the others are drawn.
+
+        latent, goal (B, D), joints (B, J) -> (B, A) in [-1, 1].
+        """
+        weights, actions = self.policy(torch.cat([latent, goal, joints], -1))
+        drawn = torch.multinomial(weights.exp(), 1, generator=generator).squeeze(-1)
+        drawn[0] = weights[0].argmax()
+        return _pick(actions, drawn)
 
     def distance(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Learned temporal distance (discounted steps), the more pessimistic of two: (..., D) x2 -> (...)."""

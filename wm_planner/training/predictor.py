@@ -1,0 +1,45 @@
+"""Stage 2: the predictor over long open-loop rollouts, on frozen latents."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wm_planner.training.config import TrainConfig
+from wm_planner.training.jepa import context_at_start
+from wm_planner.world_model.model import WorldModel
+
+
+class Latents(NamedTuple):
+    """Encoded episodes: latents (N, T+1, D), joints (N, T+1, J) normalised, actions (N, T, A)."""
+
+    latents: Tensor
+    joints: Tensor
+    actions: Tensor
+
+
+class PredictorLoss:
+    """Draws windows of (context + rollout) steps and returns the loss terms of one optimiser step."""
+
+    def __init__(self, model: WorldModel, data: Latents, config: TrainConfig) -> None:
+        self._model, self._data, self._config = model, data, config
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        cfg, data, c = self._config, self._data, self._model.contract.context_length
+        rng = np.random.default_rng([cfg.seed, 2, step])
+        n, t = data.actions.shape[:2]
+        length = c + cfg.rollout_length
+        episode = torch.from_numpy(rng.integers(n, size=(cfg.rollout_batch, 1)))
+        index = torch.from_numpy(rng.integers(t + 2 - length, size=(cfg.rollout_batch, 1))) + torch.arange(length)
+        latents, joints = data.latents[episode, index], data.joints[episode, index]
+        actions = data.actions[episode, index[:, :-1]]
+        predicted, predicted_joints = self._model.rollout(
+            context_at_start(latents, joints, actions, c), actions[:, c - 1 :]
+        )
+        return {
+            "prediction": (predicted - latents[:, c:]).square().mean(),
+            "joints": (predicted_joints - joints[:, c:]).square().mean(),
+        }
