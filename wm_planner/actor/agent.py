@@ -14,7 +14,7 @@ from wm_planner.actor.cem import cem
 from wm_planner.actor.gradient import gradient
 from wm_planner.actor.icem import icem
 from wm_planner.actor.mppi import mppi
-from wm_planner.actor.solver import Solution, Solver, SolverConfig
+from wm_planner.actor.solver import Solver, SolverConfig
 from wm_planner.cost.cost import COSTS, total_cost
 from wm_planner.cost.prediction import Prediction
 from wm_planner.memory.context import Memory, Moment
@@ -29,12 +29,11 @@ class AgentConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Literal["plan", "policy"] = Field("plan", description="mode 2 (planning) or mode 1 (reactive policy)")
-    horizon: int = Field(default=8, ge=1, description="control steps planned ahead")
+    horizon: int = Field(default=24, ge=1, description="control steps planned ahead")
     solver: SolverConfig = SolverConfig()
-    # The critic finds the way from afar; the latents' own distance is sharper close to the goal.
-    costs: dict[str, float] = {"temporal_distance": 1.0, "latent_l2": 4.0}
-    policy_proposals: int = Field(default=16, ge=0, description="rollouts of the policy among the candidates")
-    proposal_noise: float = Field(default=0.3, ge=0)
+    costs: dict[str, float] = {"temporal_distance": 1.0}
+    policy_proposals: int = Field(default=32, ge=0, description="rollouts of the policy among the candidates")
+    proposal_noise: float = Field(default=0.2, ge=0)
     seed: int = 0
 
     @field_validator("costs")
@@ -152,43 +151,59 @@ class Agent:
         began = time.perf_counter()
         context, goal, cfg = self.memory.context(), self._goal, self.config
         prefix = self._committed(committed)
-        begin = context
+        begin, prefix_latents, prefix_joints = context, [], []
         for action in prefix:
             latent, q = self.model.step(begin, action[None])
             begin = begin.shift(latent, q, action[None])
+            prefix_latents.append(latent)
+            prefix_joints.append(q)
         proposed = self._policy_rollouts(begin, goal)
         ready = time.perf_counter()
         if cfg.mode == "policy" and len(proposed):
-            actions, cost = proposed[0], float("nan")
+            future, cost = self._predict(begin, proposed[:1]), float("nan")
         else:
-            actions, cost = self._solve(begin, goal, proposed, len(prefix))
-        whole = torch.cat([prefix, actions])
-        latents, joints = self.model.rollout(context, whole[None])
+            future, cost = self._solve(begin, goal, proposed, len(prefix))
+        joints = torch.cat([*prefix_joints, future.joints[0]])
         self._last = Plan(
             self._now,
             self.model.contract.dt,
-            whole.double().cpu().numpy(),
-            latents[0],
-            (joints[0] * self.model.joint_std + self.model.joint_mean).double().cpu().numpy(),
+            torch.cat([prefix, future.actions[0]]).double().cpu().numpy(),
+            torch.cat([*prefix_latents, future.latents[0]]),
+            (joints * self.model.joint_std + self.model.joint_mean).double().cpu().numpy(),
             cost,
             self._distance(context, goal),
             {"encode": self._encode_seconds, "prior": ready - began, "solve": time.perf_counter() - ready},
         )
         return self._last
 
-    def _solve(self, begin: Context, goal: Goal, proposed: Tensor, committed: int) -> Solution:
-        """Mode 2: search from the warm start, with the policy's rollouts and rest among the candidates."""
+    def _predict(self, begin: Context, candidates: Tensor) -> Prediction:
+        return Prediction(*self.model.rollout(begin.expand(len(candidates)), candidates), candidates)
+
+    def _solve(self, begin: Context, goal: Goal, proposed: Tensor, committed: int) -> tuple[Prediction, float]:
+        """Mode 2: search from the warm start, with the policy's rollouts and rest among the candidates.
+
+        Returns:
+            What the solution is predicted to lead to, a batch of one, and its cost.
+        """
         weights = self.config.costs if goal.latent is not None else {"joint_l2": 1.0}
         target = goal.latent if goal.latent is not None else goal.joints
         assert target is not None
         mean = self._warm_start(committed, proposed)
         proposals = torch.cat([proposed, mean[None], torch.zeros_like(mean)[None]])
+        seen: list[Prediction] = []  # the cheapest of each evaluation: the solution is usually the last of them
 
         def objective(candidates: Tensor) -> Tensor:
-            latents, joints = self.model.rollout(begin.expand(len(candidates)), candidates)
-            return total_cost(weights, self.model, Prediction(latents, joints, candidates), target)
+            prediction = self._predict(begin, candidates)
+            costs = total_cost(weights, self.model, prediction, target)
+            best = int(torch.nan_to_num(costs.detach(), nan=torch.inf).argmin())
+            seen.append(Prediction(*(part[best : best + 1].detach() for part in prediction)))
+            return costs
 
-        return self._solver(objective, mean, proposals, self.config.solver, self._generator)
+        actions, cost = self._solver(objective, mean, proposals, self.config.solver, self._generator)
+        for prediction in reversed(seen):
+            if torch.equal(prediction.actions[0], actions):
+                return prediction, cost
+        return self._predict(begin, actions[None]), cost
 
     def _distance(self, context: Context, goal: Goal) -> float:
         if goal.latent is not None:

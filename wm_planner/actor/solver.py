@@ -19,9 +19,9 @@ class SolverConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["cem", "icem", "mppi", "gradient"] = "icem"
-    samples: int = Field(default=64, ge=2)
-    iterations: int = Field(default=2, ge=1)
-    elites: int = Field(default=16, ge=1)
+    samples: int = Field(default=8, ge=2)
+    iterations: int = Field(default=1, ge=1)
+    elites: int = Field(default=8, ge=1)
     initial_std: float = Field(default=0.5, gt=0)
     min_std: float = Field(default=0.05, gt=0)
     noise_exponent: float = Field(default=1.0, ge=0, description="colour of iCEM's noise: 0 white, 2 brown")
