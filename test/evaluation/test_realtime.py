@@ -21,6 +21,6 @@ def test_agent_settings_become_node_parameters() -> None:
 def test_reaches_goals_over_ros_and_leaves_nothing_running(tmp_path: Path) -> None:
     before = {p.pid for p in psutil.Process().children(recursive=True)}
     result = evaluate(get_task("panda_reach"), 3, 12, logs=tmp_path)
-    assert result["n"] == 3 and result["successes"] >= 1, result  # a busy machine plans late and may miss some
+    assert result["n"] == 3 and result["successes"] >= 2, result
     assert result["rate_hz"] > 0 and result["image_to_command_ms"]["p50"] > 0
     assert {p.pid for p in psutil.Process().children(recursive=True)} <= before

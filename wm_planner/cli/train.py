@@ -31,9 +31,10 @@ def train(
         rows: dict[str, TaskID] = {}
 
         def show(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
-            row = rows.setdefault(stage, bar.add_task(stage, total=total)) if stage not in rows else rows[stage]
+            if stage not in rows:
+                rows[stage] = bar.add_task(stage, total=total)
             text = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            bar.update(row, completed=done, description=f"{stage}: {text}")
+            bar.update(rows[stage], completed=done, description=f"{stage}: {text}")
 
         facts = fit(read_episodes(data), settings, folder, path, show)
     console.print(f"{path} after {sum(facts['seconds'].values())} s; validation:", facts["validation"])
