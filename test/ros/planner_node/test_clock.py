@@ -1,0 +1,37 @@
+"""A ROS clock that jumps back or stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
+
+from wm_planner.ros.messages import seconds
+
+from ..conftest import wait_for
+from .conftest import Scene, Sensors, speed
+
+
+def _on_simulated_time(sensors: Sensors) -> None:
+    sensors.sim_time = 50.0
+
+
+def test_a_clock_that_jumps_back_starts_afresh_towards_the_same_goal(moving: Callable[..., Scene]) -> None:
+    scene = moving(use_sim_time=True, prepare=_on_simulated_time)
+    assert seconds(scene.commands[-1].header.stamp) > 50.0
+    scene.sensors.sim_time = 1.0
+    scene.wait_for_log("the clock went back to 1.")
+    wait_for(lambda: seconds(scene.commands[-1].header.stamp) < 40.0, "commands in the new time")
+    first = next(m for m in scene.commands if seconds(m.header.stamp) < 40.0)
+    assert speed(first) == 0, "the old plan must not be executed in the new time"
+    scene.wait_for_motion()
+    assert scene.value("goal") == "joints"
+
+
+def test_a_clock_that_stands_still_stops_the_robot(moving: Callable[..., Scene]) -> None:
+    scene = moving(use_sim_time=True, prepare=_on_simulated_time, sensor_timeout=1.0)
+    scene.sensors.close()
+    scene.wait_for_status("stopped", "/clock has stood still for ")
+    scene.assert_last_command_is_zero()
