@@ -11,6 +11,9 @@ from torch import Tensor
 
 from wm_planner.world_model.model import Context
 
+_SAME_TIME = 1e-6  # s
+_LARGEST_GAP = 2.5  # steps between two moments that may still be interpolated
+
 
 class Moment(NamedTuple):
     """time: s; latent: (1, D); joints: (1, J) normalised."""
@@ -28,7 +31,7 @@ class Memory:
 
     def __init__(self, length: int, dt: float, action_dim: int) -> None:
         self._length, self._dt, self._action_dim = length, dt, action_dim
-        self._moments: deque[Moment] = deque(maxlen=8 * length)
+        self._moments: deque[Moment] = deque(maxlen=32 * length)
         self._commands: deque[tuple[float, np.ndarray]] = deque(maxlen=256)
 
     def clear(self) -> None:
@@ -54,19 +57,51 @@ class Memory:
             total += max(min(until, end) - max(begin, start), 0.0) * action
         return total / (end - start)
 
+    @property
+    def newest(self) -> Moment | None:
+        return self._moments[-1] if self._moments else None
+
+    def at(self, time: float) -> Moment | None:
+        """What was observed at a time, interpolated between its neighbours; None where they are too far apart."""
+        times = np.array([m.time for m in self._moments])
+        after = int(np.searchsorted(times, time - _SAME_TIME))
+        if after == len(times):
+            return None
+        late = self._moments[after]
+        if abs(late.time - time) <= _SAME_TIME:
+            return late
+        if after == 0 or late.time - self._moments[after - 1].time > _LARGEST_GAP * self._dt:
+            return None
+        early = self._moments[after - 1]
+        part = (time - early.time) / (late.time - early.time)
+        return Moment(time, early.latent.lerp(late.latent, part), early.joints.lerp(late.joints, part))
+
+    def context_at(self, time: float) -> Context | None:
+        """The context that ended at an earlier time; None where observations do not reach back or are missing."""
+        times = [time - k * self._dt for k in range(self._length - 1, -1, -1)]
+        moments = [m for m in map(self.at, times) if m is not None]
+        if len(moments) < self._length:
+            return None
+        latents = torch.stack([m.latent for m in moments], 1)
+        return Context(
+            latents, torch.stack([m.joints for m in moments], 1), self.actions_from(times[0], self._length - 1, latents)
+        )
+
+    def actions_from(self, start: float, steps: int, like: Tensor) -> Tensor:
+        """The mean action of each of the steps, `dt` apart, from a time on: (1, steps, A) of `like`'s kind."""
+        means = [self.mean_action(start + k * self._dt, start + (k + 1) * self._dt) for k in range(steps)]
+        return torch.from_numpy(np.reshape(means, (1, steps, self._action_dim))).to(like)
+
     def context(self) -> Context:
         """The context that ends at the newest moment; a short history repeats its oldest moment."""
         if not self._moments:
             raise LookupError("memory is empty: nothing has been observed yet")
         now = self._moments[-1].time
         times = np.array([m.time for m in self._moments])
-        picked, actions = [], []
+        picked = []
         for k in range(self._length - 1, -1, -1):
             wanted = now - k * self._dt
             picked.append(self._moments[int(np.abs(times - wanted).argmin())])
-            if k:
-                actions.append(self.mean_action(wanted, wanted + self._dt))
         latents = torch.stack([m.latent for m in picked], 1)
-        shape = (1, self._length - 1, self._action_dim)
-        past = torch.from_numpy(np.reshape(actions, shape)).to(latents)
+        past = self.actions_from(now - (self._length - 1) * self._dt, self._length - 1, latents)
         return Context(latents, torch.stack([m.joints for m in picked], 1), past)
