@@ -58,9 +58,9 @@ def test_ground_truth_hides_the_cubes_symmetry(environment: Environments) -> Non
     scene = env.task.sample(np.random.default_rng(0))
     states = []
     for turn in (0.0, np.pi / 2):
-        env.reset(type(scene)(scene.tool, (*scene.cube[:2], 0.3 + turn)))
+        env.reset(type(scene)(scene.robot, (*scene.cube[:2], 0.3 + turn)))
         states.append(ground_truth(env))
     np.testing.assert_allclose(states[0], states[1], atol=1e-5)
-    np.testing.assert_allclose(states[0][:5], [*scene.tool, *scene.cube[:2]], atol=2e-3)
+    np.testing.assert_allclose(states[0][:5], [*scene.robot, *scene.cube[:2]], atol=2e-3)
     np.testing.assert_allclose(states[0][5:], [np.cos(1.2), np.sin(1.2)], atol=1e-4)
     assert ground_truth(environment("panda_reach")).shape == (3,)

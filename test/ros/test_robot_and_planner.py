@@ -42,8 +42,8 @@ class Robot:
         self._running = ExitStack()
         self._processes: dict = {}
         start, goal = scenes.task.start_and_goal(0)  # the simulator's own seed
-        self._image, self.goal = scenes.image_of(goal), np.array(goal.tool)
-        self.distance_at_start = float(np.linalg.norm(np.subtract(start.tool, goal.tool)))
+        self._image, self.goal = scenes.image_of(goal), np.array(goal.robot)
+        self.distance_at_start = float(np.linalg.norm(np.subtract(start.robot, goal.robot)))
         self.commands = peer.record("/servo_node/delta_twist_cmds", TwistStamped, 1000)
         self.joints = peer.record("/joint_states", JointState, 1000)
         self.tools = peer.record(f"{self._prefix}/sim/ground_truth/tool", PointStamped, 1000)

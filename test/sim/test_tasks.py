@@ -15,7 +15,7 @@ NAMES = sorted(TASKS)
 
 
 def _what_moves(scene: SceneState) -> np.ndarray:
-    return np.array(scene.tool if scene.cube is None else scene.cube[:2])
+    return np.array(scene.robot if scene.cube is None else scene.cube[:2])
 
 
 @given(st.sampled_from(NAMES), st.integers(0, 2**31))
@@ -32,12 +32,12 @@ def test_scenes_lie_inside_the_workspace(name: str, seed: int) -> None:
     task = get_task(name)
     box = load_contract(task.contract).workspace
     for scene in task.start_and_goal(seed):
-        assert (np.array(box.lower) < scene.tool).all() and (np.array(scene.tool) < box.upper).all()
+        assert (np.array(box.lower) < scene.robot).all() and (np.array(scene.robot) < box.upper).all()
         assert (scene.cube is not None) == task.with_cube
         if scene.cube is not None:
             cube = np.array(scene.cube[:2])
             assert (np.array(box.lower[:2]) < cube).all() and (cube < box.upper[:2]).all()
-            assert np.linalg.norm(cube - scene.tool[:2]) > 0.06  # the rod does not start inside the cube
+            assert np.linalg.norm(cube - scene.robot[:2]) > 0.06  # the rod does not start inside the cube
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -100,7 +100,7 @@ def test_reset_puts_the_tool_where_it_says(name: str, environment: Environments,
     for _ in range(15):
         scene = env.task.sample(rng)
         env.world.reset(scene)
-        np.testing.assert_allclose(env.world.panda.tool_position(), scene.tool, atol=2e-3)
+        np.testing.assert_allclose(env.world.panda.tool_position(), scene.robot, atol=2e-3)
         q = env.world.panda.joint_positions()
         assert (q > lower).all() and (q < upper).all()
         pointing = forward(env.contract.kinematics, q)[0][:3, 2]

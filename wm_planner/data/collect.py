@@ -19,12 +19,14 @@ _environment: Environment | None = None
 
 
 def ground_truth(env: Environment) -> np.ndarray:
-    """Tool position (3,), then the cube's (x, y, cos 4 yaw, sin 4 yaw) where there is one."""
-    tool = env.world.panda.tool_position()
-    if env.world.cube is None:
-        return tool.astype(np.float32)
-    x, y, _, yaw = env.world.cube_pose()
-    return np.array([*tool, x, y, np.cos(4 * yaw), np.sin(4 * yaw)], np.float32)
+    """The Panda's tool (3,), then the cube's (x, y, cos 4 yaw, sin 4 yaw) where there is one."""
+    truth, state = env.world.truth(), []
+    if "tool" in truth:
+        state += [*truth["tool"]]
+    if "object" in truth:
+        x, y, _, yaw = truth["object"]
+        state += [x, y, np.cos(4 * yaw), np.sin(4 * yaw)]
+    return np.array(state, np.float32)
 
 
 def collect_episode(env: Environment, seed: int, index: int, steps: int) -> tuple[np.ndarray, ...]:
@@ -78,6 +80,5 @@ def collect(
         "seed": seed,
         "episodes": episodes,
         "steps": steps,
-        
     }
     write_episodes(path, Episodes(frames, joints, actions, state, load_contract(task.contract)), provenance)

@@ -1,4 +1,4 @@
-"""The simulated Panda behind the topics a real one has.
+"""The simulated robot behind the topics a real one has.
 
 One thread does everything: PyBullet must not be shared, so a wall timer steps the physics between the
 executor's other callbacks. In lockstep there is no such timer: a command on the newest observation advances
@@ -15,12 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import rclpy
 from geometry_msgs.msg import PointStamped, PoseStamped, TwistStamped
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64MultiArray
@@ -33,19 +30,19 @@ from wm_planner.ros.commands import MESSAGE
 from wm_planner.ros.messages import image_message, seconds, stamp
 from wm_planner.ros.sim_commands import CommandError, trajectory_points, twist_command, velocity_command
 from wm_planner.ros.sim_parameters import declare
-from wm_planner.ros.spin import signals, spin_until
+from wm_planner.ros.spin import run
 from wm_planner.sim.pacer import Pacer
+from wm_planner.sim.panda import Panda
 from wm_planner.sim.world import PHYSICS_DT, World
 
-BASE_FRAME = "panda_link0"
 CAMERA_FRAME = "camera_optical_frame"
-FINGER_NAMES = ("panda_finger_joint1", "panda_finger_joint2")
 TRAJECTORY_TOPIC = "/joint_trajectory_controller/joint_trajectory"
 _CLOCK_STEPS = 2  # physics steps per /clock message: 120 Hz of simulated time
 _TICK = 1.0 / 120.0  # wall seconds
 _MAX_LAG = 0.1  # wall seconds made up for after a hiccup
 _REPEAT = 0.5  # wall seconds until an unanswered observation goes out again
 _SAME_STAMP = 1e-6
+_TRUTH: dict[int, type[PointStamped] | type[PoseStamped]] = {3: PointStamped, 4: PoseStamped}  # by its length
 
 
 class SimNode(Node):
@@ -58,7 +55,6 @@ class SimNode(Node):
         self._world = World(contract, p.camera, p.task.with_cube, p.gui, p.command_timeout)
         self._image_steps = round(contract.dt / PHYSICS_DT)
         self._joint_steps = max(1, round(1.0 / p.joint_rate / PHYSICS_DT))
-        self._joint_names = [*contract.joints.names, *FINGER_NAMES]
         self._pacer = Pacer(_MAX_LAG)
         self._paused = False
         self._observation: list[tuple] = []  # (publisher, message) pairs, newest observation
@@ -68,13 +64,13 @@ class SimNode(Node):
         self._joints = self.create_publisher(JointState, contract.joints.topic, qos.STATE)
         self._image = self.create_publisher(Image, camera, qos.SENSOR)
         self._camera_info = self.create_publisher(CameraInfo, f"{camera.rpartition('/')[0]}/camera_info", qos.SENSOR)
-        self._tool = self.create_publisher(PointStamped, "~/ground_truth/tool", qos.STATE)
-        self._object = None
-        if p.task.with_cube:
-            self._object = self.create_publisher(PoseStamped, "~/ground_truth/object", qos.STATE)
+        self._truth = {
+            name: self.create_publisher(_TRUTH[len(value)], f"~/ground_truth/{name}", qos.STATE)
+            for name, value in self._world.truth().items()
+        }
 
         self._subscribe(contract.action.topic, contract.action.interface, answers=True)
-        if contract.action.topic != TRAJECTORY_TOPIC:
+        if isinstance(self._world.robot, Panda) and contract.action.topic != TRAJECTORY_TOPIC:
             self._subscribe(TRAJECTORY_TOPIC, Interface.JOINT_TRAJECTORY, answers=False)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/pause", self._on_pause)
@@ -142,14 +138,13 @@ class SimNode(Node):
     def _observe(self) -> None:
         p, world = self._settings, self._world
         image = image_message(world.render(p.width, p.height), world.time, CAMERA_FRAME)
-        tool = PointStamped()
-        tool.header.stamp, tool.header.frame_id = image.header.stamp, BASE_FRAME
-        tool.point.x, tool.point.y, tool.point.z = world.panda.tool_position().tolist()
         # The image goes last: who waits for it then has everything of its instant.
-        self._observation = [(self._joints, self._joint_message()), (self._tool, tool)]
-        if self._object is not None:
-            self._observation.append((self._object, self._object_message()))
-        self._observation += [(self._camera_info, self._camera_info_message()), (self._image, image)]
+        self._observation = [
+            (self._joints, self._joint_message()),
+            *((self._truth[name], self._truth_message(value)) for name, value in world.truth().items()),
+            (self._camera_info, self._camera_info_message()),
+            (self._image, image),
+        ]
         self._publish_observation()
         if self._settings.lockstep:
             self._timer.reset()  # an observation that is answered in time goes out once
@@ -168,17 +163,20 @@ class SimNode(Node):
             self._clock_publisher.publish(ClockMessage(clock=stamp(self._world.time)))
 
     def _joint_message(self) -> JointState:
-        positions, velocities = self._world.panda.joint_states()
-        message = JointState(name=self._joint_names, position=positions.tolist(), velocity=velocities.tolist())
+        robot = self._world.robot
+        positions, velocities = (values.tolist() for values in robot.joint_states())
+        message = JointState(name=list(robot.joint_names), position=positions, velocity=velocities)
         message.header.stamp = stamp(self._world.time)
         return message
 
-    def _object_message(self) -> PoseStamped:
-        x, y, z, yaw = self._world.cube_pose().tolist()
-        message = PoseStamped()
-        message.header.stamp, message.header.frame_id = stamp(self._world.time), BASE_FRAME
-        message.pose.position.x, message.pose.position.y, message.pose.position.z = x, y, z
-        message.pose.orientation.z, message.pose.orientation.w = math.sin(yaw / 2), math.cos(yaw / 2)
+    def _truth_message(self, value: np.ndarray) -> PointStamped | PoseStamped:
+        """A point (x, y, z) or a pose (x, y, z, yaw)."""
+        message = _TRUTH[len(value)]()
+        message.header.stamp, message.header.frame_id = stamp(self._world.time), self._world.robot.world_frame
+        point = message.point if isinstance(message, PointStamped) else message.pose.position
+        point.x, point.y, point.z = value[:3].tolist()
+        if isinstance(message, PoseStamped):
+            message.pose.orientation.z, message.pose.orientation.w = math.sin(value[3] / 2), math.cos(value[3] / 2)
         return message
 
     def _camera_info_message(self) -> CameraInfo:
@@ -232,7 +230,7 @@ class SimNode(Node):
         self._world.panda.follow(trajectory_points(message, self._contract.joints, now), now)
 
     def _command(self, value: np.ndarray) -> None:
-        self._world.panda.command(value, self._world.time)
+        self._world.robot.command(value, self._world.time)
 
     # Services
 
@@ -262,20 +260,7 @@ class SimNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    with signals() as stop:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            node = SimNode()
-        except (KeyError, ValueError, ParameterException) as error:
-            print(f"sim: {error.args[0] if error.args else error}", file=sys.stderr)
-            rclpy.try_shutdown()
-            return 1
-        try:
-            spin_until(node, stop)
-        finally:
-            node.close()
-            rclpy.try_shutdown()
-    return 0
+    return run("sim", lambda _: SimNode(), args)
 
 
 if __name__ == "__main__":

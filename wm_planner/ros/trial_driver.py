@@ -50,10 +50,8 @@ class TrialDriver(Node):
         self._imagined: np.ndarray | None = None
         self._goal = self.create_publisher(Image, "planner/goal_image", qos.COMMAND)
         self.create_subscription(DiagnosticStatus, "planner/status", self._on_status, qos.STATE)
-        if task.with_cube:
-            self.create_subscription(PoseStamped, "sim/ground_truth/object", self._on_object, qos.STATE)
-        else:
-            self.create_subscription(PointStamped, "sim/ground_truth/tool", self._on_tool, qos.STATE)
+        kind, callback = (PointStamped, self._on_point) if task.truth == "tool" else (PoseStamped, self._on_pose)
+        self.create_subscription(kind, f"sim/ground_truth/{task.truth}", callback, qos.STATE)
         if pictures:
             camera = self._contract.cameras[0].topic
             self.create_subscription(Image, camera, self._on_camera, qos.SENSOR)
@@ -148,11 +146,11 @@ class TrialDriver(Node):
     def _on_status(self, message: DiagnosticStatus) -> None:
         self._status = {"message": message.message, **{pair.key: pair.value for pair in message.values}}
 
-    def _on_tool(self, message: PointStamped) -> None:
+    def _on_point(self, message: PointStamped) -> None:
         p = message.point
         self._truth = (seconds(message.header.stamp), np.array([p.x, p.y, p.z]))
 
-    def _on_object(self, message: PoseStamped) -> None:
+    def _on_pose(self, message: PoseStamped) -> None:
         p = message.pose.position
         self._truth = (seconds(message.header.stamp), np.array([p.x, p.y]))
 

@@ -14,7 +14,7 @@ from wm_planner.sim.world import PHYSICS_DT, SceneState, World
 
 
 class Observation(NamedTuple):
-    """frame: (S, S, 3) uint8 RGB; joints: (J,) rad; time: s."""
+    """frame: (S, S, 3) uint8 RGB; joints: (J,) as the contract reads them; time: s."""
 
     frame: np.ndarray
     joints: np.ndarray
@@ -40,13 +40,13 @@ class Environment:
     def observe(self) -> Observation:
         camera = self.contract.cameras[0]
         frame = to_frame(self.world.render(camera.width, camera.height), camera)
-        return Observation(frame, self.world.panda.joint_positions(), self.world.time)
+        return Observation(frame, self.world.robot.joints(), self.world.time)
 
     def step(self, action: np.ndarray) -> Observation:
         """Act for one control step with a normalised action, shape (A,)."""
-        q = self.world.panda.joint_positions()
+        q = self.world.robot.joints()
         self._command = self._limiter(action, q, self._command, self.contract.dt)
-        self.world.panda.command(self._command, self.world.time)
+        self.world.robot.command(self._command, self.world.time)
         self.world.step(self._physics_steps)
         return self.observe()
 

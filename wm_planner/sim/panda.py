@@ -14,7 +14,7 @@ from wm_planner.configurator.kinematics import forward
 HOME = np.array([0.0, -0.3, 0.0, -2.2, 0.0, 1.9, 0.7854])
 ARM = range(7)
 FINGERS = (9, 10)
-SERVO_STEPS = 4  # physics steps between two servo updates: 60 Hz at 240 Hz physics
+FINGER_NAMES = ("panda_finger_joint1", "panda_finger_joint2")
 _DOWN = np.diag([1.0, -1.0, -1.0])  # tool orientation
 _TORQUE = [87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0]
 
@@ -56,6 +56,8 @@ class Panda:
     command older than the timeout stops the servo where it stands, as a real controller would.
     """
 
+    world_frame = "panda_link0"
+
     def __init__(self, client, contract: Contract, command_timeout: float) -> None:
         self._client = client
         if contract.kinematics is None:
@@ -66,6 +68,7 @@ class Panda:
         self._chain = contract.kinematics
         self._contract = contract
         self._timeout = command_timeout
+        self.joint_names = (*contract.joints.names, *FINGER_NAMES)
         rod = self._chain.tool[1] - _FINGERTIP
         urdf = _urdf(rod)
         try:
@@ -80,6 +83,10 @@ class Panda:
         if rod > 0:
             client.changeVisualShape(self.body, client.getNumJoints(self.body) - 1, rgbaColor=(0.95, 0.7, 0.1, 1.0))
         self.reset(HOME)
+
+    def place(self, where: np.ndarray) -> None:
+        """Put the arm at rest with its tool at `where`, (3,)."""
+        self.reset(self.solve(where))
 
     def reset(self, q: np.ndarray) -> None:
         """Put the arm at rest at joint positions q, shape (7,)."""
@@ -153,6 +160,10 @@ class Panda:
     def joint_velocities(self) -> np.ndarray:
         return np.array([s[1] for s in self._client.getJointStates(self.body, list(ARM))])
 
+    def joints(self) -> np.ndarray:
+        """Positions of the arm's joints, shape (7,), rad."""
+        return self.joint_positions()
+
     def joint_states(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions and velocities of arm and fingers, shape (9,) each; rad and rad/s, m and m/s."""
         states = self._client.getJointStates(self.body, [*ARM, *FINGERS])
@@ -161,6 +172,9 @@ class Panda:
     def tool_position(self) -> np.ndarray:
         """Ground truth, shape (3,), metres, base frame."""
         return forward(self._chain, self.joint_positions())[0][:3, 3]
+
+    def truth(self) -> dict[str, np.ndarray]:
+        return {"tool": self.tool_position()}
 
     def servo_state(self) -> tuple:
         return (self._target.copy(), self._tool_target.copy(), self._velocity, self._trajectory, self._expires)

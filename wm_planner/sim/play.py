@@ -34,7 +34,7 @@ class WaypointPlay:
         self._new_segment()
 
     def _new_segment(self) -> None:
-        self._waypoint = np.asarray(self._env.task.sample(self._rng).tool)
+        self._waypoint = np.asarray(self._env.task.sample(self._rng).robot)
         self._speed = self._rng.uniform(0.3, 1.0)
         self._noise_scale = self._rng.choice([0.05, 0.2, 0.6])
         self._steps_left = int(self._rng.integers(5, 40))

@@ -19,6 +19,7 @@ class Task:
     with_cube: bool
     camera: CameraPose
     sample: Callable[[np.random.Generator], SceneState]
+    truth: str  # the ground truth (see World.truth) that `position` is taken from
     position: Callable[[World], np.ndarray]
     tolerance: float
     hold: int  # consecutive steps within tolerance that make a success
@@ -41,7 +42,7 @@ COLLECTION = 0xDA7A
 
 
 def _moved(scene: SceneState) -> np.ndarray:
-    return np.asarray(scene.tool if scene.cube is None else scene.cube[:2])
+    return np.asarray(scene.robot if scene.cube is None else scene.cube[:2])
 
 
 def _reach_scene(rng: np.random.Generator) -> SceneState:
@@ -72,6 +73,7 @@ TASKS = {
             with_cube=False,
             camera=CameraPose(eye=(1.10, 0.45, 0.70), target=(0.42, -0.02, 0.34), fov=46.0),
             sample=_reach_scene,
+            truth="tool",
             position=lambda world: world.panda.tool_position(),
             tolerance=0.03,
             hold=10,
@@ -84,6 +86,7 @@ TASKS = {
             with_cube=True,
             camera=CameraPose(eye=(1.06, 0.0, 0.60), target=(0.49, 0.0, 0.065), fov=42.0),
             sample=_push_scene,
+            truth="object",
             position=lambda world: world.cube_pose()[:2],
             tolerance=0.03,
             hold=10,

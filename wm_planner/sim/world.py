@@ -1,4 +1,4 @@
-"""Physics, table, cube and camera around the robot."""
+"""Physics, scene and camera around a robot."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import pybullet
 from pybullet_utils.bullet_client import BulletClient
 
 from wm_planner.configurator.contract import Contract
-from wm_planner.sim.panda import SERVO_STEPS, Panda
+from wm_planner.sim.panda import Panda
+from wm_planner.sim.robot import Robot
+from wm_planner.sim.scenery import box, table
 
 PHYSICS_DT = 1.0 / 240.0
+SERVO_STEPS = 4  # physics steps between two updates of the robot's controllers: 60 Hz
 CUBE_SIDE = 0.06
 _CUBE_RGBA = (0.85, 0.15, 0.12, 1.0)
-_TABLE_RGBA = (0.22, 0.27, 0.33, 1.0)
-_WALL_RGBA = (0.33, 0.35, 0.31, 1.0)
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,12 @@ class CameraPose:
 
 @dataclass(frozen=True)
 class SceneState:
-    """What a reset puts in place: tool (3,), and the cube's (x, y, yaw) or None where there is none."""
+    """What a reset puts in place.
 
-    tool: tuple[float, float, float]
+    robot: the Panda's tool (x, y, z); cube: (x, y, yaw), or None where there is none.
+    """
+
+    robot: tuple[float, float, float]
     cube: tuple[float, float, float] | None = None
 
 
@@ -52,16 +56,20 @@ class World:
         self._camera = camera
         self._client.setGravity(0.0, 0.0, -9.81)
         self._client.setTimeStep(PHYSICS_DT)
-        self._box((1.5, 1.5, 0.02), 0.0, (0.45, 0.0, -0.02), _TABLE_RGBA)
-        self._box((0.02, 1.5, 1.0), 0.0, (-0.8, 0.0, 1.0), _WALL_RGBA)
-        self._box((1.5, 0.02, 1.0), 0.0, (0.45, -1.2, 1.0), _WALL_RGBA)
-        self.panda = Panda(self._client, contract, command_timeout)
+        self.robot = _build(self._client, contract, command_timeout)
         self.cube: int | None = None
         if with_cube:
             half = CUBE_SIDE / 2
-            self.cube = self._box((half, half, half), 0.12, (0.5, 0.0, half), _CUBE_RGBA)
+            self.cube = box(self._client, (half, half, half), 0.12, (0.5, 0.0, half), _CUBE_RGBA)
             self._client.changeDynamics(self.cube, -1, lateralFriction=0.5, spinningFriction=0.004, rollingFriction=0.0)
         self.steps = 0
+
+    @property
+    def panda(self) -> Panda:
+        """The robot, where it is a Panda."""
+        if not isinstance(self.robot, Panda):
+            raise ValueError(f"the robot of this world is a {type(self.robot).__name__}, expected a Panda")
+        return self.robot
 
     @property
     def time(self) -> float:
@@ -69,7 +77,7 @@ class World:
         return self.steps * PHYSICS_DT
 
     def reset(self, state: SceneState) -> None:
-        self.panda.reset(self.panda.solve(np.asarray(state.tool)))
+        self.robot.place(np.asarray(state.robot))
         if self.cube is not None:
             if state.cube is None:
                 raise ValueError("this world has a cube: the scene state must place it")
@@ -86,7 +94,7 @@ class World:
     def step(self, physics_steps: int) -> None:
         for _ in range(physics_steps):
             if self.steps % SERVO_STEPS == 0:
-                self.panda.servo(self.time, SERVO_STEPS * PHYSICS_DT)
+                self.robot.servo(self.time, SERVO_STEPS * PHYSICS_DT)
             self._client.stepSimulation()
             self.steps += 1
 
@@ -114,14 +122,19 @@ class World:
         position, orientation = self._client.getBasePositionAndOrientation(self.cube)
         return np.array([*position, self._client.getEulerFromQuaternion(orientation)[2]])
 
+    def truth(self) -> dict[str, np.ndarray]:
+        """Ground truth by name, metres and radians: points (x, y, z) and poses (x, y, z, yaw)."""
+        truth = self.robot.truth()
+        return truth if self.cube is None else {**truth, "object": self.cube_pose()}
+
     def save(self) -> tuple:
         """Snapshot for `restore`; free it with `forget`."""
-        return self._client.saveState(), self.panda.servo_state(), self.steps
+        return self._client.saveState(), self.robot.servo_state(), self.steps
 
     def restore(self, snapshot: tuple) -> None:
         state, servo, self.steps = snapshot
         self._client.restoreState(state)
-        self.panda.restore_servo(servo)
+        self.robot.restore_servo(servo)
 
     def forget(self, snapshot: tuple) -> None:
         self._client.removeState(snapshot[0])
@@ -129,7 +142,10 @@ class World:
     def close(self) -> None:
         self._client.disconnect()
 
-    def _box(self, half: tuple, mass: float, position: tuple, rgba: tuple) -> int:
-        shape = self._client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half)
-        visual = self._client.createVisualShape(pybullet.GEOM_BOX, halfExtents=half, rgbaColor=rgba)
-        return self._client.createMultiBody(mass, shape, visual, position)
+
+def _build(client: BulletClient, contract: Contract, command_timeout: float) -> Robot:
+    """The robot a contract names, and the scenery it belongs to."""
+    if contract.robot == "panda":
+        table(client)
+        return Panda(client, contract, command_timeout)
+    raise ValueError(f"contract {contract.name}: robot {contract.robot!r} is not simulated, expected 'panda'")
