@@ -10,7 +10,6 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
-import rclpy
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from nav_msgs.msg import Path
@@ -18,10 +17,8 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Float64
 from std_srvs.srv import Trigger
@@ -36,7 +33,7 @@ from wm_planner.ros.display import imagined_image, predicted_path
 from wm_planner.ros.inputs import Inputs, decode_frame, decode_joints
 from wm_planner.ros.parameters import PARAMETERS, declare, settings
 from wm_planner.ros.pilot import Log, Pilot
-from wm_planner.ros.spin import signals, spin_until
+from wm_planner.ros.spin import run
 from wm_planner.ros.status import State, status_message
 from wm_planner.ros.worker import Decision, Goal, Worker
 from wm_planner.world_model.checkpoint import load_checkpoint
@@ -110,10 +107,11 @@ class PlannerNode(LifecycleNode):
         self._tear_down()
         return super().on_shutdown(state)
 
-    def start(self) -> None:
-        """Configure and activate by itself."""
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+    def start(self) -> PlannerNode:
+        """Configure and activate by itself, where the parameter `autostart` says so."""
+        if self._value("autostart") and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
+        return self
 
     def close(self) -> None:
         """Stop the robot, wait for the command to arrive, and free everything."""
@@ -324,22 +322,7 @@ class PlannerNode(LifecycleNode):
 
 
 def main(args: list[str] | None = None) -> int:
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    with signals() as stop:
-        try:
-            node = PlannerNode()
-        except (ValueError, ParameterException) as error:
-            rclpy.try_shutdown()
-            print(f"planner: {error}", file=sys.stderr)
-            return 1
-        try:
-            if node.get_parameter("autostart").value:
-                node.start()
-            spin_until(node, stop)
-        finally:
-            node.close()
-            rclpy.try_shutdown()
-    return 0
+    return run("planner", lambda _: PlannerNode().start(), args)
 
 
 if __name__ == "__main__":

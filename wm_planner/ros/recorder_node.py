@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.signals import SignalHandlerOptions
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
@@ -24,7 +22,7 @@ from sensor_msgs.msg import Image, JointState
 from wm_planner.configurator.contract import Contract, load_contract
 from wm_planner.ros import qos
 from wm_planner.ros.commands import MESSAGE
-from wm_planner.ros.spin import signals, spin_until
+from wm_planner.ros.spin import run
 
 _BAG_VERSION: Final = 8  # what rosbag2 of Humble reads, and every later one
 
@@ -42,9 +40,12 @@ def recorded_topics(contract: Contract) -> list[tuple[str, type, QoSProfile]]:
 
 
 class RecorderNode(Node):
-    """Node `recorder`. Messages are stamped with the time they arrive, by this node's clock."""
+    """Node `recorder`. Messages are stamped with the time they arrive, by this node's clock.
 
-    def __init__(self) -> None:
+    `finished` is called after the parameter `max_seconds`.
+    """
+
+    def __init__(self, finished: Callable[[], None]) -> None:
         super().__init__("recorder")
         contract = load_contract(self._fixed("contract", "panda_reach", "Contract: an installed name, or a path"))
         output = self._fixed("output", "", "Directory of the new bag; empty: <contract>_<date>_<time> here")
@@ -53,7 +54,7 @@ class RecorderNode(Node):
             read_only=True,
             floating_point_range=[FloatingPointRange(from_value=0.0, to_value=1e6, step=0.0)],
         )
-        self.max_seconds: float = self.declare_parameter("max_seconds", 0.0, seconds).value
+        max_seconds: float = self.declare_parameter("max_seconds", 0.0, seconds).value
         self.path = Path(output or f"{contract.name}_{time.strftime('%Y%m%d_%H%M%S')}").expanduser()
         if self.path.exists():
             raise FileExistsError(f"output {self.path} exists, expected a new directory; choose another or remove it")
@@ -64,6 +65,8 @@ class RecorderNode(Node):
         typestore = get_typestore(getattr(Stores, f"ROS2_{distro}", Stores.LATEST))
         for topic, kind, profile in recorded_topics(contract):
             self._record(topic, kind, profile, typestore)
+        if max_seconds:
+            self.create_timer(max_seconds, finished, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"recording contract {contract.name} to {self.path}")
 
     def close(self) -> None:
@@ -87,22 +90,7 @@ class RecorderNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    with signals() as stop:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            node = RecorderNode()
-        except (ValueError, FileExistsError, ParameterException) as error:
-            print(f"recorder: {error}", file=sys.stderr)
-            rclpy.try_shutdown()
-            return 1
-        if node.max_seconds:
-            node.create_timer(node.max_seconds, stop.set, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        try:
-            spin_until(node, stop)
-        finally:
-            node.close()
-            rclpy.try_shutdown()
-    return 0
+    return run("recorder", lambda stop: RecorderNode(stop.set), args)
 
 
 if __name__ == "__main__":
