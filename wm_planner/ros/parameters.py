@@ -11,8 +11,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from wm_planner.actor.agent import AgentConfig
+from wm_planner.cost.cost import COSTS
 
 _AGENT, _DEFAULT = AgentConfig(), AgentConfig().solver
+_COSTS = sorted(COSTS.keys() - {"joint_l2"})  # those of goal images; goal joints are always judged by joint_l2
 
 
 class _Spec(NamedTuple):
@@ -43,6 +45,10 @@ PARAMETERS: dict[str, _Spec] = {
     "iterations": _Spec(_DEFAULT.iterations, "Iterations of the search per plan", 1, 1000),
     "elites": _Spec(_DEFAULT.elites, "Best candidates kept per iteration", 1, 100000),
     "policy_proposals": _Spec(_AGENT.policy_proposals, "Rollouts of the policy among the candidates", 0, 100000),
+    **{
+        f"costs.{name}": _Spec(_AGENT.costs.get(name, 0.0), f"Weight of the cost {name}; 0 leaves it out", 0.0, 1e6)
+        for name in _COSTS
+    },
 }
 
 
@@ -81,8 +87,9 @@ def settings(node: Node, changes: Sequence[Parameter] = ()) -> Settings:
     values = {name: node.get_parameter(name).value for name in PARAMETERS} | {p.name: p.value for p in changes}
     solver = {"name": values["solver"], **{key: values[key] for key in ("samples", "iterations", "elites")}}
     agent = {key: values[key] for key in ("mode", "horizon", "policy_proposals")}
+    costs = {name: weight for name in _COSTS if (weight := values[f"costs.{name}"])}
     try:
-        config = AgentConfig.model_validate({**agent, "solver": solver})
+        config = AgentConfig.model_validate({**agent, "solver": solver, "costs": costs})
     except ValidationError as error:
         lines = [f"{_name(e['loc'])}: {e['msg']}; found {e['input']!r}" for e in error.errors()]
         raise ValueError("; ".join(lines)) from None
