@@ -24,7 +24,7 @@ def _random_joints(contract: Contract, rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_agrees_with_pybullet(name: str, environment: Callable[[str], Environment], rng: np.random.Generator) -> None:
     env = environment(name)
-    client, body = env.world._client, env.world.panda.body
+    client, body = env.world.client, env.world.panda.body
     link, offset = TOOL_LINK[name]
     index = next(i for i in range(client.getNumJoints(body)) if client.getJointInfo(body, i)[12] == link)
     for _ in range(20):

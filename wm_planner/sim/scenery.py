@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pybullet
 
 RGBA = tuple[float, float, float, float]
 _TABLE_RGBA = (0.22, 0.27, 0.33, 1.0)
 _WALL_RGBA = (0.33, 0.35, 0.31, 1.0)
+
+
+class Scenery(NamedTuple):
+    """The bodies that stand still."""
+
+    floor: int
+    walls: tuple[int, ...]
 
 
 def box(client: Any, half: tuple, mass: float, position: tuple, rgba: RGBA) -> int:
@@ -18,8 +25,9 @@ def box(client: Any, half: tuple, mass: float, position: tuple, rgba: RGBA) -> i
     return client.createMultiBody(mass, shape, visual, position)
 
 
-def table(client: Any) -> None:
+def table(client: Any) -> Scenery:
     """A table with two walls behind it, for an arm at the origin."""
-    box(client, (1.5, 1.5, 0.02), 0.0, (0.45, 0.0, -0.02), _TABLE_RGBA)
-    box(client, (0.02, 1.5, 1.0), 0.0, (-0.8, 0.0, 1.0), _WALL_RGBA)
-    box(client, (1.5, 0.02, 1.0), 0.0, (0.45, -1.2, 1.0), _WALL_RGBA)
+    floor = box(client, (1.5, 1.5, 0.02), 0.0, (0.45, 0.0, -0.02), _TABLE_RGBA)
+    behind = box(client, (0.02, 1.5, 1.0), 0.0, (-0.8, 0.0, 1.0), _WALL_RGBA)
+    beside = box(client, (1.5, 0.02, 1.0), 0.0, (0.45, -1.2, 1.0), _WALL_RGBA)
+    return Scenery(floor, (behind, beside))

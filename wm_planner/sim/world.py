@@ -11,7 +11,7 @@ from pybullet_utils.bullet_client import BulletClient
 from wm_planner.configurator.contract import Contract
 from wm_planner.sim.panda import Panda
 from wm_planner.sim.robot import Robot
-from wm_planner.sim.scenery import box, table
+from wm_planner.sim.scenery import Scenery, box, table
 
 PHYSICS_DT = 1.0 / 240.0
 SERVO_STEPS = 4  # physics steps between two updates of the robot's controllers: 60 Hz
@@ -26,6 +26,16 @@ class CameraPose:
     eye: tuple[float, float, float]
     target: tuple[float, float, float]
     fov: float
+    up: tuple[float, float, float] = (0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Light:
+    """Where the light comes from, and the shares of a surface's colour it gives from all sides and from there."""
+
+    direction: tuple[float, float, float] = (0.6, 0.4, 1.4)
+    ambient: float = 0.6
+    diffuse: float = 0.35
 
 
 @dataclass(frozen=True)
@@ -52,16 +62,14 @@ class World:
     ) -> None:
         if len(contract.cameras) != 1:
             raise ValueError(f"contract {contract.name} has {len(contract.cameras)} cameras, expected 1 in simulation")
-        self._client = BulletClient(pybullet.GUI if gui else pybullet.DIRECT)
-        self._camera = camera
-        self._client.setGravity(0.0, 0.0, -9.81)
-        self._client.setTimeStep(PHYSICS_DT)
-        self.robot = _build(self._client, contract, command_timeout)
+        self.client = BulletClient(pybullet.GUI if gui else pybullet.DIRECT)
+        self.camera, self.light = camera, Light()
+        self.client.setGravity(0.0, 0.0, -9.81)
+        self.client.setTimeStep(PHYSICS_DT)
+        self.robot, self.scenery = _build(self.client, contract, command_timeout)
         self.cube: int | None = None
         if with_cube:
-            half = CUBE_SIDE / 2
-            self.cube = box(self._client, (half, half, half), 0.12, (0.5, 0.0, half), _CUBE_RGBA)
-            self._client.changeDynamics(self.cube, -1, lateralFriction=0.5, spinningFriction=0.004, rollingFriction=0.0)
+            self.add_cube(CUBE_SIDE)
         self.steps = 0
 
     @property
@@ -81,37 +89,50 @@ class World:
         if self.cube is not None:
             if state.cube is None:
                 raise ValueError("this world has a cube: the scene state must place it")
-            x, y, yaw = state.cube
-            # Out of everything's reach first: contacts cached near the old place would leak into the new run.
-            self._client.resetBasePositionAndOrientation(self.cube, (0, 0, 10), (0, 0, 0, 1))
-            self._client.performCollisionDetection()
-            self._client.resetBasePositionAndOrientation(
-                self.cube, (x, y, CUBE_SIDE / 2), self._client.getQuaternionFromEuler((0.0, 0.0, yaw))
-            )
-            self._client.resetBaseVelocity(self.cube, (0, 0, 0), (0, 0, 0))
+            self.place_cube(*state.cube)
         self.steps = 0
+
+    def add_cube(self, side: float) -> None:
+        """A cube of `side` metres in place of the one there was."""
+        if self.cube is not None:
+            self.client.removeBody(self.cube)
+        half = self._cube_half = side / 2
+        self.cube = box(self.client, (half, half, half), 0.12, (0.5, 0.0, half), _CUBE_RGBA)
+        self.client.changeDynamics(self.cube, -1, lateralFriction=0.5, spinningFriction=0.004, rollingFriction=0.0)
+
+    def place_cube(self, x: float, y: float, yaw: float) -> None:
+        """Put the cube down at rest; metres, radians."""
+        # Out of everything's reach first: contacts cached near the old place would leak into the new run.
+        self.client.resetBasePositionAndOrientation(self.cube, (0, 0, 10), (0, 0, 0, 1))
+        self.client.performCollisionDetection()
+        self.client.resetBasePositionAndOrientation(
+            self.cube, (x, y, self._cube_half), self.client.getQuaternionFromEuler((0.0, 0.0, yaw))
+        )
+        self.client.resetBaseVelocity(self.cube, (0, 0, 0), (0, 0, 0))
 
     def step(self, physics_steps: int) -> None:
         for _ in range(physics_steps):
             if self.steps % SERVO_STEPS == 0:
                 self.robot.servo(self.time, SERVO_STEPS * PHYSICS_DT)
-            self._client.stepSimulation()
+            self.client.stepSimulation()
             self.steps += 1
 
     def render(self, width: int, height: int) -> np.ndarray:
         """Camera image, shape (height, width, 3), uint8 RGB."""
-        c = self._camera
-        view = self._client.computeViewMatrix(c.eye, c.target, (0, 0, 1))
-        projection = self._client.computeProjectionMatrixFOV(c.fov, width / height, 0.05, 3.0)
-        image = self._client.getCameraImage(
+        c, light = self.camera, self.light
+        view = self.client.computeViewMatrix(c.eye, c.target, c.up)
+        projection = self.client.computeProjectionMatrixFOV(c.fov, width / height, 0.05, 3.0)
+        image = self.client.getCameraImage(
             width,
             height,
             view,
             projection,
-            lightDirection=(0.6, 0.4, 1.4),
+            lightDirection=light.direction,
+            lightAmbientCoeff=light.ambient,
+            lightDiffuseCoeff=light.diffuse,
             shadow=0,
-            renderer=self._client.ER_TINY_RENDERER,
-            flags=self._client.ER_NO_SEGMENTATION_MASK,
+            renderer=self.client.ER_TINY_RENDERER,
+            flags=self.client.ER_NO_SEGMENTATION_MASK,
         )[2]
         return np.ascontiguousarray(np.reshape(image, (height, width, 4))[..., :3], np.uint8)
 
@@ -119,8 +140,8 @@ class World:
         """Ground truth (x, y, z, yaw) of the cube; metres, radians."""
         if self.cube is None:
             raise ValueError("this world has no cube")
-        position, orientation = self._client.getBasePositionAndOrientation(self.cube)
-        return np.array([*position, self._client.getEulerFromQuaternion(orientation)[2]])
+        position, orientation = self.client.getBasePositionAndOrientation(self.cube)
+        return np.array([*position, self.client.getEulerFromQuaternion(orientation)[2]])
 
     def truth(self) -> dict[str, np.ndarray]:
         """Ground truth by name, metres and radians: points (x, y, z) and poses (x, y, z, yaw)."""
@@ -129,23 +150,23 @@ class World:
 
     def save(self) -> tuple:
         """Snapshot for `restore`; free it with `forget`."""
-        return self._client.saveState(), self.robot.servo_state(), self.steps
+        return self.client.saveState(), self.robot.servo_state(), self.steps
 
     def restore(self, snapshot: tuple) -> None:
         state, servo, self.steps = snapshot
-        self._client.restoreState(state)
+        self.client.restoreState(state)
         self.robot.restore_servo(servo)
 
     def forget(self, snapshot: tuple) -> None:
-        self._client.removeState(snapshot[0])
+        self.client.removeState(snapshot[0])
 
     def close(self) -> None:
-        self._client.disconnect()
+        self.client.disconnect()
 
 
-def _build(client: BulletClient, contract: Contract, command_timeout: float) -> Robot:
+def _build(client: BulletClient, contract: Contract, command_timeout: float) -> tuple[Robot, Scenery]:
     """The robot a contract names, and the scenery it belongs to."""
     if contract.robot == "panda":
-        table(client)
-        return Panda(client, contract, command_timeout)
+        scenery = table(client)
+        return Panda(client, contract, command_timeout), scenery
     raise ValueError(f"contract {contract.name}: robot {contract.robot!r} is not simulated, expected 'panda'")
