@@ -26,6 +26,7 @@ from wm_planner.sim.tasks import Task
 
 _START_TIMEOUT = 120.0  # wall seconds for nodes to come up and load the model
 _SILENCE = 20.0  # wall seconds without ground truth that end a trial with an error
+_ATTEMPTS, _PATIENCE = 6, 4.0  # requests to a service, and wall seconds to wait for the answer to each
 
 
 class Tick(NamedTuple):
@@ -124,15 +125,27 @@ class TrialDriver(Node):
             raise RuntimeError(f"the simulator refuses seed {seed}: {result.reason}")
 
     def _call(self, kind: Any, name: str, request: Any) -> Any:
+        """Ask until there is an answer: requests and answers are lost while endpoints have not met yet.
+
+        Every service called here may be asked twice: it does the same again.
+        """
         client: Any = self.create_client(kind, name)
-        if not client.wait_for_service(_START_TIMEOUT):
-            raise TimeoutError(f"no service {name}; is its node running?")
-        future = client.call_async(request)
-        rclpy.spin_until_future_complete(self, future, timeout_sec=_SILENCE)
+        futures: list[Any] = []
+        for _ in range(_ATTEMPTS):
+            client.wait_for_service(_PATIENCE)  # what the graph does not list may answer all the same
+            futures.append(client.call_async(request))
+            deadline = time.monotonic() + _PATIENCE
+            while time.monotonic() < deadline:
+                rclpy.spin_once(self, timeout_sec=0.05)
+                if answered := [future for future in futures if future.done()]:
+                    self.destroy_client(client)
+                    return answered[0].result()
+        listed = client.service_is_ready()
         self.destroy_client(client)
-        if not future.done():
-            raise TimeoutError(f"service {name} does not answer")
-        return future.result()
+        raise TimeoutError(
+            f"service {name} has not answered {_ATTEMPTS} requests; "
+            + ("its node is there, but hangs" if listed else "nobody offers it: is its node running?")
+        )
 
     def _wait(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         deadline = time.monotonic() + timeout

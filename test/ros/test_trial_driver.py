@@ -1,0 +1,59 @@
+"""The trial driver's service calls, to a simulator that comes late or never."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
+
+import rclpy
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from wm_planner.ros import trial_driver
+from wm_planner.ros.trial_driver import TrialDriver
+from wm_planner.sim.tasks import get_task
+
+from .conftest import Spinner
+
+
+class Sim(Node):
+    """Only ~/reset of the simulator."""
+
+    def __init__(self, context: Any) -> None:
+        super().__init__("sim", context=context)
+        self.create_service(Trigger, "~/reset", self._answer)
+
+    def _answer(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = True, "at last"
+        return response
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrialDriver]:
+    monkeypatch.setattr(trial_driver, "_PATIENCE", 0.5)
+    rclpy.init()
+    node = TrialDriver(get_task("panda_reach"))
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def test_a_request_nobody_heard_is_made_again(driver: TrialDriver) -> None:
+    began: list[Spinner] = []
+    timer = threading.Timer(3 * trial_driver._PATIENCE, lambda: began.append(Spinner(Sim)))  # after the first request
+    timer.start()
+    try:
+        assert driver._call(Trigger, "sim/reset", Trigger.Request()).message == "at last"
+    finally:
+        timer.join()
+        began[0].close()
+
+
+def test_a_service_that_is_not_there_is_named(driver: TrialDriver) -> None:
+    with pytest.raises(TimeoutError, match=r"service sim/reset has not answered 6 requests; nobody offers it"):
+        driver._call(Trigger, "sim/reset", Trigger.Request())
