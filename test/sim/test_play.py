@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from wm_planner.sim.environment import Environment
-from wm_planner.sim.play import PLAY, push_step
+from wm_planner.sim.play import PLAY
+from wm_planner.sim.play.push import push_step
 
 Environments = Callable[[str], Environment]
 

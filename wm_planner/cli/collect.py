@@ -12,7 +12,7 @@ from wm_planner.cli.common import clean_errors, console, progress_bar
 
 @clean_errors
 def collect(
-    task: Annotated[str, typer.Option(help="panda_reach or panda_push")],
+    task: Annotated[str, typer.Option(help="panda_reach, panda_push or rover_rooms")],
     output: Annotated[Path | None, typer.Option(help="HDF5 file; data/<task>.h5 when left out")] = None,
     episodes: Annotated[int, typer.Option(min=1)] = 900,
     steps: Annotated[int, typer.Option(min=1, help="control steps per episode")] = 120,

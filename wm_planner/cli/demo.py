@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @clean_errors
 def demo(
-    task: Annotated[str, typer.Option(help="panda_reach or panda_push")] = "panda_push",
+    task: Annotated[str, typer.Option(help="panda_reach, panda_push or rover_rooms")] = "panda_push",
     goals: Annotated[int, typer.Option(min=1, help="held-out goal images, one after another")] = 10,
     seed: int = 2,
     checkpoint: Annotated[Path | None, typer.Option(help="the shipped one when left out")] = None,

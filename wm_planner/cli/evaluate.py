@@ -13,7 +13,7 @@ from wm_planner.cli.common import agent_config, clean_errors, console, progress_
 
 @clean_errors
 def evaluate(
-    task: Annotated[str, typer.Option(help="panda_reach or panda_push")],
+    task: Annotated[str, typer.Option(help="panda_reach, panda_push or rover_rooms")],
     episodes: Annotated[int, typer.Option(min=1)] = 200,
     seed: int = 1,
     json: Annotated[Path | None, typer.Option(help="write the report here")] = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -74,10 +74,15 @@ class Camera(_Strict):
 
 
 class Joints(_Strict):
-    """The joints the model sees (proprioception), in the model's order. Radians."""
+    """The joints the model sees (proprioception), in the model's order.
+
+    `field` of the JointState is what it sees: positions, or velocities where positions grow without bound (wheels).
+    `lower` and `upper` bound it: rad, or rad/s. `velocity`: what the motors can do, rad/s.
+    """
 
     topic: str
     names: tuple[str, ...] = Field(min_length=1)
+    field: Literal["position", "velocity"] = "position"
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     velocity: tuple[float, ...]
@@ -175,6 +180,10 @@ class Contract(_Strict):
             unknown = [n for n in self.action.names if n not in self.joints.names]
             if unknown:
                 raise ValueError(f"action.names {unknown} are not among joints.names {list(self.joints.names)}")
+        interface = self.action.interface
+        for user, used in (("kinematics", self.kinematics), (interface.value, interface is not Interface.TWIST)):
+            if used and self.joints.field != "position":
+                raise ValueError(f"joints.field is {self.joints.field!r}, expected 'position': {user} needs positions")
         if self.workspace and not self.kinematics:
             raise ValueError("workspace needs kinematics: without it the tool position is unknown")
         if self.kinematics and len(self.kinematics.dh) != len(self.joints.names):

@@ -19,10 +19,14 @@ _environment: Environment | None = None
 
 
 def ground_truth(env: Environment) -> np.ndarray:
-    """The Panda's tool (3,), then the cube's (x, y, cos 4 yaw, sin 4 yaw) where there is one."""
+    """The Panda's tool (3,) and, where there is one, the cube's (x, y, cos 4 yaw, sin 4 yaw); the rover's
+    (x, y, cos yaw, sin yaw)."""
     truth, state = env.world.truth(), []
     if "tool" in truth:
         state += [*truth["tool"]]
+    if "base" in truth:
+        x, y, _, yaw = truth["base"]
+        state += [x, y, np.cos(yaw), np.sin(yaw)]
     if "object" in truth:
         x, y, _, yaw = truth["object"]
         state += [x, y, np.cos(4 * yaw), np.sin(4 * yaw)]

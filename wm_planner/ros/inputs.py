@@ -54,12 +54,12 @@ def decode_frame(message: Image | CompressedImage, camera: Camera, source: str |
 
 
 def decode_joints(message: JointState, joints: Joints) -> np.ndarray:
-    """(J,) radians in the contract's order.
+    """(J,) radians, or rad/s, in the contract's order.
 
     Raises:
         PerceptionError: joints are missing or not finite.
     """
-    return order_joints(message.name, message.position, joints)
+    return order_joints(message.name, getattr(message, joints.field), joints)
 
 
 def decode(raw: Raw, contract: Contract) -> Observation:

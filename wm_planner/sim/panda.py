@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pybullet_data
 
 from wm_planner.configurator.contract import Contract, Interface
 from wm_planner.configurator.kinematics import forward
+from wm_planner.sim.urdf import load_urdf
 
 HOME = np.array([0.0, -0.3, 0.0, -2.2, 0.0, 1.9, 0.7854])
 ARM = range(7)
@@ -44,9 +44,7 @@ def _urdf(rod: float) -> str:
     if rod > 0:
         part = _ROD.format(length=rod + _GRIPPED, centre=(rod - _GRIPPED) / 2)
         text = text.replace("</robot>", part + "</robot>")
-    with tempfile.NamedTemporaryFile("w", suffix=".urdf", delete=False) as file:
-        file.write(text)
-    return file.name
+    return text
 
 
 class Panda:
@@ -70,11 +68,7 @@ class Panda:
         self._timeout = command_timeout
         self.joint_names = (*contract.joints.names, *FINGER_NAMES)
         rod = self._chain.tool[1] - _FINGERTIP
-        urdf = _urdf(rod)
-        try:
-            self.body = client.loadURDF(urdf, useFixedBase=True)
-        finally:
-            Path(urdf).unlink()
+        self.body = load_urdf(client, _urdf(rod), useFixedBase=True)
         for finger in FINGERS:
             client.changeDynamics(self.body, finger, lateralFriction=0.4)
         white, grey = (0.93, 0.93, 0.95, 1.0), (0.6, 0.62, 0.66, 1.0)

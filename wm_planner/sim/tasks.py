@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wm_planner.sim.rover import RADIUS
 from wm_planner.sim.world import CameraPose, SceneState, World
 
 
@@ -21,6 +22,7 @@ class Task:
     sample: Callable[[np.random.Generator], SceneState]
     truth: str  # the ground truth (see World.truth) that `position` is taken from
     position: Callable[[World], np.ndarray]
+    place: Callable[[SceneState], np.ndarray]  # what `position` is when a scene has been put in place
     tolerance: float
     hold: int  # consecutive steps within tolerance that make a success
     max_steps: int
@@ -32,17 +34,13 @@ class Task:
         start = self.sample(rng)
         while True:
             goal = self.sample(rng)
-            if np.linalg.norm(_moved(goal) - _moved(start)) >= self.min_distance:
+            if np.linalg.norm(self.place(goal) - self.place(start)) >= self.min_distance:
                 return start, goal
 
 
 # Separate streams of random numbers: no evaluation scene is ever drawn while collecting.
 _EVALUATION = 0x60A1
 COLLECTION = 0xDA7A
-
-
-def _moved(scene: SceneState) -> np.ndarray:
-    return np.asarray(scene.robot if scene.cube is None else scene.cube[:2])
 
 
 def _reach_scene(rng: np.random.Generator) -> SceneState:
@@ -64,6 +62,19 @@ def _push_scene(rng: np.random.Generator) -> SceneState:
             return SceneState((tool[0], tool[1], TOOL_HEIGHT), (cube[0], cube[1], yaw))
 
 
+ROOM_LOW, ROOM_HIGH = np.array((0.20, -0.84)), np.array((0.84, 0.84))  # of the room at x > 0, clear of the walls
+
+
+def _rooms_scene(rng: np.random.Generator) -> SceneState:
+    x, y = rng.uniform(ROOM_LOW, ROOM_HIGH)
+    return SceneState((rng.choice((-1.0, 1.0)) * x, y, rng.uniform(-np.pi, np.pi)))
+
+
+def _cube_place(scene: SceneState) -> np.ndarray:
+    assert scene.cube is not None
+    return np.array(scene.cube[:2])
+
+
 TASKS = {
     task.name: task
     for task in (
@@ -75,6 +86,7 @@ TASKS = {
             sample=_reach_scene,
             truth="tool",
             position=lambda world: world.panda.tool_position(),
+            place=lambda scene: np.array(scene.robot),
             tolerance=0.03,
             hold=10,
             max_steps=60,
@@ -88,10 +100,25 @@ TASKS = {
             sample=_push_scene,
             truth="object",
             position=lambda world: world.cube_pose()[:2],
+            place=_cube_place,
             tolerance=0.03,
             hold=10,
             max_steps=150,
             min_distance=0.06,
+        ),
+        Task(
+            name="rover_rooms",
+            contract="rover_rooms",
+            with_cube=False,
+            camera=CameraPose(eye=(0.0, 0.0, 2.2), target=(0.0, 0.0, 0.0), fov=52.0, up=(0.0, 1.0, 0.0)),
+            sample=_rooms_scene,
+            truth="base",
+            position=lambda world: world.truth()["base"][:2],
+            place=lambda scene: np.array(scene.robot[:2]),
+            tolerance=RADIUS,  # half the robot's length: the goal lies under it
+            hold=10,
+            max_steps=150,  # both rooms end to end take 60 to 80
+            min_distance=0.5,  # which leaves more than half of the goals in the other room
         ),
     )
 }

@@ -11,7 +11,8 @@ from pybullet_utils.bullet_client import BulletClient
 from wm_planner.configurator.contract import Contract
 from wm_planner.sim.panda import Panda
 from wm_planner.sim.robot import Robot
-from wm_planner.sim.scenery import Scenery, box, table
+from wm_planner.sim.rover import Rover
+from wm_planner.sim.scenery import Scenery, box, rooms, table
 
 PHYSICS_DT = 1.0 / 240.0
 SERVO_STEPS = 4  # physics steps between two updates of the robot's controllers: 60 Hz
@@ -42,7 +43,7 @@ class Light:
 class SceneState:
     """What a reset puts in place.
 
-    robot: the Panda's tool (x, y, z); cube: (x, y, yaw), or None where there is none.
+    robot: the Panda's tool (x, y, z), or the rover's base (x, y, yaw); cube: (x, y, yaw), or None where there is none.
     """
 
     robot: tuple[float, float, float]
@@ -169,4 +170,7 @@ def _build(client: BulletClient, contract: Contract, command_timeout: float) -> 
     if contract.robot == "panda":
         scenery = table(client)
         return Panda(client, contract, command_timeout), scenery
-    raise ValueError(f"contract {contract.name}: robot {contract.robot!r} is not simulated, expected 'panda'")
+    if contract.robot == "rover":
+        scenery = rooms(client)
+        return Rover(client, contract, command_timeout), scenery
+    raise ValueError(f"contract {contract.name}: no simulated robot {contract.robot!r}, expected 'panda' or 'rover'")

@@ -1,55 +1,12 @@
-"""Scripted play: the motions a robot makes while its experience is recorded.
-
-Play reads ground truth; nothing else does. It covers what planning will need: free motion, contact from
-every side, pushes that succeed and pushes that slip.
-"""
+"""Pushing the cube: pushes that succeed, pushes that slip, and wandering about it."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.tasks import CUBE_HIGH, CUBE_LOW, TOOL_HIGH, TOOL_LOW
 from wm_planner.sim.world import CUBE_SIDE
-
-
-class Play(Protocol):
-    """Chooses actions one after another."""
-
-    def act(self) -> np.ndarray:
-        """Normalised action, shape (A,)."""
-        ...
-
-
-class WaypointPlay:
-    """Move to random waypoints at random speeds, with coloured noise on the actions."""
-
-    def __init__(self, env: Environment, rng: np.random.Generator) -> None:
-        self._env, self._rng = env, rng
-        self._dim = env.contract.action_dim
-        self._noise = np.zeros(self._dim)
-        self._new_segment()
-
-    def _new_segment(self) -> None:
-        self._waypoint = np.asarray(self._env.task.sample(self._rng).robot)
-        self._speed = self._rng.uniform(0.3, 1.0)
-        self._noise_scale = self._rng.choice([0.05, 0.2, 0.6])
-        self._steps_left = int(self._rng.integers(5, 40))
-
-    def act(self) -> np.ndarray:
-        """Normalised action, shape (A,)."""
-        self._steps_left -= 1
-        tool = self._env.world.panda.tool_position()
-        offset = (self._waypoint - tool)[: self._dim]
-        if self._steps_left <= 0 or (np.linalg.norm(offset) < 0.01 and self._rng.random() < 0.2):
-            self._new_segment()
-        self._noise = 0.7 * self._noise + 0.7 * self._rng.normal(size=self._dim)
-        reach = np.asarray(self._env.contract.action.limit) * self._env.contract.dt
-        heading = np.clip(offset / reach, -self._speed, self._speed)
-        return np.clip(heading + self._noise_scale * self._noise, -1.0, 1.0)
 
 
 class PushPlay:
@@ -109,9 +66,3 @@ def push_step(tool: np.ndarray, cube: np.ndarray, target: np.ndarray) -> np.ndar
     tangent = np.array([-np.sin(angle), np.cos(angle)]) * np.sign(turn)
     outward = offset / (np.linalg.norm(offset) + 1e-9)
     return 0.25 * tangent + 3.0 * (radius + 0.012 - np.linalg.norm(offset)) * outward
-
-
-PLAY: dict[str, Callable[[Environment, np.random.Generator], Play]] = {
-    "panda_reach": WaypointPlay,
-    "panda_push": PushPlay,
-}

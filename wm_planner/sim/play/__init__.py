@@ -1,0 +1,32 @@
+"""Scripted play: the motions a robot makes while its experience is recorded, one file per task.
+
+Play reads ground truth; nothing else does. It covers what planning will need: free motion, contact from
+every side, what succeeds and what slips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from wm_planner.sim.environment import Environment
+from wm_planner.sim.play.push import PushPlay
+from wm_planner.sim.play.reach import ReachPlay
+from wm_planner.sim.play.rooms import RoomsPlay
+
+
+class Play(Protocol):
+    """Chooses actions one after another."""
+
+    def act(self) -> np.ndarray:
+        """Normalised action, shape (A,)."""
+        ...
+
+
+PLAY: dict[str, Callable[[Environment, np.random.Generator], Play]] = {
+    "panda_reach": ReachPlay,
+    "panda_push": PushPlay,
+    "rover_rooms": RoomsPlay,
+}
