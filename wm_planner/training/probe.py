@@ -27,6 +27,14 @@ def linear_probe(
     return 1.0 - np.square(residual).mean(0) / (y.var(0) + 1e-12), residual
 
 
+def positions(episodes: Episodes) -> dict[str, slice]:
+    """The columns of the true state that are positions, by what they are the position of."""
+    if episodes.contract.robot == "rover":
+        return {"base": slice(0, 2)}
+    cube = {"cube": slice(3, 5)} if episodes.state.shape[-1] > 3 else {}
+    return {"tool": slice(0, 3), **cube}
+
+
 def _pairs(latents: Latents, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
     """Every third latent (N, D) with its true state (N, K)."""
     state = episodes.state.reshape(-1, episodes.state.shape[-1])
@@ -39,9 +47,8 @@ def probe(model: WorldModel, train_z: Latents, train: Episodes, val_z: Latents, 
     model.eval()
     r2, residual = linear_probe(*_pairs(train_z, train), *_pairs(val_z, val))
     report: dict = {"r2": [round(float(v), 4) for v in r2]}
-    report["tool_cm"] = round(100 * float(np.median(np.linalg.norm(residual[:, :3], axis=1))), 2)
-    if residual.shape[1] > 3:
-        report["cube_cm"] = round(100 * float(np.median(np.linalg.norm(residual[:, 3:5], axis=1))), 2)
+    for name, columns in positions(val).items():
+        report[f"{name}_cm"] = round(100 * float(np.median(np.linalg.norm(residual[:, columns], axis=1))), 2)
     c, longest = model.contract.context_length, max(HORIZONS)
     starts = range(0, val.actions.shape[1] + 1 - c - longest, 5)
     errors = []
