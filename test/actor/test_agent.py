@@ -153,7 +153,7 @@ class _Spy:
 
     def __call__(self, objective, mean, proposals, config, generator):
         self.means.append(mean.numpy())
-        self.proposals.append(proposals.numpy())
+        self.proposals.append(proposals.actions.numpy())
         return SOLVERS["icem"](objective, mean, proposals, config, generator)
 
 
@@ -191,7 +191,7 @@ def test_first_plan_starts_from_the_policy(model: WorldModel, spy: _Spy) -> None
     agent.observe(*_at(0, 0), 0.0)
     agent.plan()
     np.testing.assert_allclose(spy.means[0], [[1, -1], [0, 0], [0, 0], [0, 0]], atol=1e-5)
-    assert spy.proposals[0].shape == (8 + 2, 4, 2)
+    assert spy.proposals[0].shape == (8 + 1, 4, 2)
     assert any(np.array_equal(p, np.zeros((4, 2))) for p in spy.proposals[0])  # rest is always considered
 
 

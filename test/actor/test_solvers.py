@@ -8,7 +8,7 @@ from torch import Tensor
 
 from wm_planner.actor.agent import SOLVERS
 from wm_planner.actor.icem import coloured_noise
-from wm_planner.actor.solver import Solution, SolverConfig
+from wm_planner.actor.solver import Proposals, Solution, SolverConfig
 
 HORIZON, DIM = 6, 2
 TARGET = torch.linspace(-0.8, 0.8, HORIZON * DIM).reshape(HORIZON, DIM)
@@ -29,7 +29,8 @@ def quadratic(actions: Tensor) -> Tensor:
 
 def _solve(name: str, objective=quadratic, mean=REST, proposals=NONE, seed: int = 0, **changes) -> Solution:
     config = BUDGET[name].model_copy(update=changes)
-    return SOLVERS[name](objective, mean, proposals, config, torch.Generator().manual_seed(seed))
+    judged = Proposals(proposals, objective(proposals).detach() if len(proposals) else torch.zeros(0))
+    return SOLVERS[name](objective, mean, judged, config, torch.Generator().manual_seed(seed))
 
 
 def test_every_solver_is_tested() -> None:

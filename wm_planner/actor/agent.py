@@ -14,7 +14,8 @@ from wm_planner.actor.cem import cem
 from wm_planner.actor.gradient import gradient
 from wm_planner.actor.icem import icem
 from wm_planner.actor.mppi import mppi
-from wm_planner.actor.solver import Solver, SolverConfig
+from wm_planner.actor.proposals import propose
+from wm_planner.actor.solver import Proposals, Solver, SolverConfig
 from wm_planner.cost.cost import COSTS, total_cost
 from wm_planner.cost.prediction import Prediction
 from wm_planner.memory.context import Memory, Moment
@@ -78,7 +79,7 @@ class Plan(NamedTuple):
 
     def ahead(self, now: float, steps: int) -> np.ndarray:
         """The next `steps` actions, (steps, A), padded with rest beyond the plan's end."""
-        index = max(int((now - self.start) / self.dt + 1e-6), 0)
+        index = max(round((now - self.start) / self.dt), 0)
         out = np.zeros((steps, self.actions.shape[1]))
         rest = self.actions[index : index + steps]
         out[: len(rest)] = rest
@@ -157,12 +158,12 @@ class Agent:
             begin = begin.shift(latent, q, action[None])
             prefix_latents.append(latent)
             prefix_joints.append(q)
-        proposed = self._policy_rollouts(begin, goal)
+        reactive = cfg.mode == "policy" and goal.latent is not None
+        given = self._rest()[None][:0] if reactive else self._given(len(prefix))
+        count = 1 if reactive else cfg.policy_proposals
+        proposed = propose(self.model, begin, given, goal.latent, count, cfg.proposal_noise, self._generator)
         ready = time.perf_counter()
-        if cfg.mode == "policy" and len(proposed):
-            future, cost = self._predict(begin, proposed[:1]), float("nan")
-        else:
-            future, cost = self._solve(begin, goal, proposed, len(prefix))
+        future, cost = (proposed, float("nan")) if reactive else self._solve(begin, goal, proposed)
         joints = torch.cat([*prefix_joints, future.joints[0]])
         self._last = Plan(
             self._now,
@@ -176,11 +177,8 @@ class Agent:
         )
         return self._last
 
-    def _predict(self, begin: Context, candidates: Tensor) -> Prediction:
-        return Prediction(*self.model.rollout(begin.expand(len(candidates)), candidates), candidates)
-
-    def _solve(self, begin: Context, goal: Goal, proposed: Tensor, committed: int) -> tuple[Prediction, float]:
-        """Mode 2: search from the warm start, with the policy's rollouts and rest among the candidates.
+    def _solve(self, begin: Context, goal: Goal, proposed: Prediction) -> tuple[Prediction, float]:
+        """Mode 2: search from the warm start, with what was proposed among the candidates.
 
         Returns:
             What the solution is predicted to lead to, a batch of one, and its cost.
@@ -188,22 +186,27 @@ class Agent:
         weights = self.config.costs if goal.latent is not None else {"joint_l2": 1.0}
         target = goal.latent if goal.latent is not None else goal.joints
         assert target is not None
-        mean = self._warm_start(committed, proposed)
-        proposals = torch.cat([proposed, mean[None], torch.zeros_like(mean)[None]])
         seen: list[Prediction] = []  # the cheapest of each evaluation: the solution is usually the last of them
 
-        def objective(candidates: Tensor) -> Tensor:
-            prediction = self._predict(begin, candidates)
+        def judge(prediction: Prediction) -> Tensor:
             costs = total_cost(weights, self.model, prediction, target)
-            best = int(torch.nan_to_num(costs.detach(), nan=torch.inf).argmin())
-            seen.append(Prediction(*(part[best : best + 1].detach() for part in prediction)))
+            seen.append(prediction.only(int(torch.nan_to_num(costs.detach(), nan=torch.inf).argmin())))
             return costs
 
+        def objective(candidates: Tensor) -> Tensor:
+            return judge(self._predict(begin, candidates))
+
+        # The warm start is the last of them; where there is no last plan, the policy's likeliest is the first.
+        mean = proposed.actions[-1] if self._last is not None else proposed.actions[0]
+        proposals = Proposals(proposed.actions, judge(proposed))
         actions, cost = self._solver(objective, mean, proposals, self.config.solver, self._generator)
         for prediction in reversed(seen):
             if torch.equal(prediction.actions[0], actions):
                 return prediction, cost
         return self._predict(begin, actions[None]), cost
+
+    def _predict(self, begin: Context, candidates: Tensor) -> Prediction:
+        return Prediction(*self.model.rollout(begin.expand(len(candidates)), candidates), candidates)
 
     def _distance(self, context: Context, goal: Goal) -> float:
         if goal.latent is not None:
@@ -219,34 +222,13 @@ class Agent:
     def _tensor(self, frame: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(frame)).to(self.model.device)[None]
 
-    def _warm_start(self, committed: int, proposed: Tensor) -> Tensor:
-        """The last plan shifted to now, or the policy's rollout where there is none."""
+    def _given(self, committed: int) -> Tensor:
+        """Candidates whatever the policy proposes, (K, H, A): rest, and the last plan shifted to now."""
+        rest = self._rest()
         if self._last is None:
-            return proposed[0] if len(proposed) else self._rest()
+            return rest[None]
         ahead = self._last.ahead(self._now + committed * self.model.contract.dt, self.config.horizon)
-        return torch.as_tensor(ahead, dtype=torch.float32, device=self.model.device)
+        return torch.stack([rest, torch.as_tensor(ahead, dtype=torch.float32, device=self.model.device)])
 
     def _rest(self) -> Tensor:
         return torch.zeros(self.config.horizon, self.model.contract.action_dim, device=self.model.device)
-
-    def _policy_rollouts(self, begin: Context, goal: Goal) -> Tensor:
-        """Closed-loop rollouts of the policy inside the model, (P, H, A); the first one without noise.
-
-        None (P = 0) towards goal joints: the policy knows goal images only.
-        """
-        count = self.config.policy_proposals if self.config.mode == "plan" else 1
-        if count == 0 or goal.latent is None:
-            return self._rest()[None][:0]
-        context, goals = begin.expand(count), goal.latent.expand(count, -1)
-        quiet = torch.ones(count, 1, device=goals.device)
-        quiet[0] = 0.0
-        actions = []
-        for _ in range(self.config.horizon):
-            state = context.latents[:, -1], context.joints[:, -1], goals
-            action = self.model.propose(*state, self._generator)
-            noise = torch.randn(action.shape, generator=self._generator, device=goals.device)
-            action = (action + self.config.proposal_noise * quiet * noise).clamp(-1.0, 1.0)
-            latent, q = self.model.step(context, action)
-            context = context.shift(latent, q, action)
-            actions.append(action)
-        return torch.stack(actions, 1)

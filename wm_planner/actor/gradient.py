@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wm_planner.actor.solver import Objective, Solution, SolverConfig, best
+from wm_planner.actor.solver import Objective, Proposals, Solution, SolverConfig, best
 
 
 def gradient(
-    objective: Objective, mean: Tensor, proposals: Tensor, config: SolverConfig, generator: torch.Generator
+    objective: Objective, mean: Tensor, proposals: Proposals, config: SolverConfig, generator: torch.Generator
 ) -> Solution:
     """See `Solver`. `samples` starts (proposals first), `iterations` steps of Adam each."""
-    missing = max(config.samples - len(proposals), 1)
+    missing = max(config.samples - len(proposals.actions), 1)
     noise = torch.randn(missing, *mean.shape, generator=generator, device=mean.device)
-    starts = torch.cat([proposals, mean + config.initial_std * noise]).clamp(-1.0, 1.0)
+    starts = torch.cat([proposals.actions, mean + config.initial_std * noise]).clamp(-1.0, 1.0)
     actions = starts.clone().requires_grad_(True)
     optimiser = torch.optim.Adam([actions], lr=config.step_size)
     for _ in range(config.iterations):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wm_planner.actor.solver import Objective, Solution, SolverConfig, nan_last
+from wm_planner.actor.solver import Objective, Proposals, Solution, SolverConfig, nan_last
 
 KEPT = 0.3  # fraction of the elites carried into the next iteration
 
@@ -29,16 +29,17 @@ def coloured_noise(shape: torch.Size, exponent: float, generator: torch.Generato
 
 
 def icem(
-    objective: Objective, mean: Tensor, proposals: Tensor, config: SolverConfig, generator: torch.Generator
+    objective: Objective, mean: Tensor, proposals: Proposals, config: SolverConfig, generator: torch.Generator
 ) -> Solution:
     """See `Solver`. Returns the best action sequence seen."""
     std = torch.full_like(mean, config.initial_std)
-    kept, kept_costs = mean[:0].new_empty(0, *mean.shape), mean.new_empty(0)
+    kept, kept_costs = proposals.actions, nan_last(proposals.costs)
     for iteration in range(config.iterations):
         shape = torch.Size([config.samples, *mean.shape])
         noise = coloured_noise(shape, config.noise_exponent, generator, mean.device)
         fresh = (mean + std * noise).clamp(-1.0, 1.0)
-        fresh = torch.cat([fresh, proposals if iteration == 0 else mean[None]])
+        if iteration > 0:
+            fresh = torch.cat([fresh, mean[None]])
         costs = nan_last(objective(fresh))
         candidates, costs = torch.cat([fresh, kept]), torch.cat([costs, kept_costs])
         order = costs.topk(min(config.elites, len(costs)), largest=False)

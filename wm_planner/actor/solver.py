@@ -29,6 +29,13 @@ class SolverConfig(BaseModel):
     step_size: float = Field(default=0.1, gt=0, description="gradient: Adam's learning rate")
 
 
+class Proposals(NamedTuple):
+    """Candidates from elsewhere, already judged: actions (P, H, A) in [-1, 1] and their costs (P,)."""
+
+    actions: Tensor
+    costs: Tensor
+
+
 class Solution(NamedTuple):
     """actions (H, A) in [-1, 1] and their cost."""
 
@@ -43,11 +50,11 @@ class Solver(Protocol):
         self,
         objective: Objective,
         mean: Tensor,
-        proposals: Tensor,
+        proposals: Proposals,
         config: SolverConfig,
         generator: torch.Generator,
     ) -> Solution:
-        """Search from `mean` (H, A), with `proposals` (P, H, A) among the first candidates."""
+        """Search from `mean` (H, A), with `proposals` among the first candidates; their costs are not asked again."""
         ...
 
 

@@ -13,3 +13,7 @@ class Prediction(NamedTuple):
     latents: Tensor
     joints: Tensor
     actions: Tensor
+
+    def only(self, index: int) -> Prediction:
+        """One candidate's, a batch of one."""
+        return Prediction(*(part[index : index + 1].detach() for part in self))
