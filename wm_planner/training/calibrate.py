@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from wm_planner.training.augment import recoloured
 from wm_planner.training.jepa import context_at_start
 from wm_planner.training.predictor import Latents
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.surprise import HORIZONS, Calibration, residuals, score
 
 LATE = 0.3  # steps: commands reach a real robot up to this much late, so the calibration expects it
+SHRINKAGE = 0.3  # of correlations between residuals
+HARMLESS = 0.1  # strength of the augmentation whose effect on latents must not surprise
+HARMLESS_EVERY = 6  # frames of which one is used
 TAIL = 0.02  # share of the largest surprises that the tail is fitted to
 
 
@@ -29,11 +35,12 @@ def all_residuals(model: WorldModel, data: Latents, horizon: int) -> Tensor:
 
 
 @torch.no_grad()
-def calibrate(model: WorldModel, data: Latents, source: str) -> Calibration:
+def calibrate(model: WorldModel, data: Latents, harmless: Tensor, source: str) -> Calibration:
     """Measure surprise on episodes the model was not trained on.
 
     Args:
         data: encoded episodes; each episode's commands are made late by its own share of LATE steps.
+        harmless: changes of latents (N, D) that must not surprise; see `harmless_changes`.
         source: says where they come from.
     """
     generator = torch.Generator().manual_seed(0)
@@ -41,18 +48,43 @@ def calibrate(model: WorldModel, data: Latents, source: str) -> Calibration:
     before = torch.cat([torch.zeros_like(data.actions[:, :1]), data.actions[:, :-1]], 1)
     data = data._replace(actions=(1.0 - late) * data.actions + late * before)
     errors = {h: all_residuals(model, data, h).flatten(0, 1) for h in HORIZONS}
-    scales = {h: e.square().mean(0).sqrt().clamp(min=1e-4) for h, e in errors.items()}
-    surprises = torch.stack([score(errors[h], scales[h]) for h in HORIZONS]).amax(0).cpu().numpy()
+    whitening = {h: whiten(e, harmless) for h, e in errors.items()}
+    whitening = {h: m / score(errors[h], m).square().mean().sqrt() for h, m in whitening.items()}
+    surprises = torch.stack([score(errors[h], whitening[h]) for h in HORIZONS]).amax(0).cpu().numpy()
     level, excess = tail(surprises, TAIL)
+    packed = {h: base64.b64encode(matrix.cpu().numpy().astype(np.float16).tobytes()) for h, matrix in whitening.items()}
     return Calibration(
         dt=model.contract.dt,
-        scales={h: [round(float(v), 5) for v in scale] for h, scale in scales.items()},
+        whitening=packed,
         level=round(level, 4),
         share=TAIL,
         excess=round(excess, 4),
         moments=len(surprises),
         source=source,
     )
+
+
+@torch.no_grad()
+def harmless_changes(model: WorldModel, frames: np.ndarray) -> Tensor:
+    """How latents (N, D) change with light, colours, noise and blur; frames (E, T, S, S, C), of which some are used."""
+    part = torch.from_numpy(np.ascontiguousarray(frames[:, ::HARMLESS_EVERY])).to(model.device)
+    torch.manual_seed(0)
+    changed = recoloured(part, HARMLESS)
+    return torch.cat([model.encode(b).float() - model.encode(a).float() for a, b in zip(part, changed)])
+
+
+def whiten(residuals: Tensor, harmless: Tensor) -> Tensor:
+    """Matrix (D + J, D + J) that makes residuals (N, D + J), with harmless changes (M, D) added, about white.
+
+    Correlations are shrunk towards none (Ledoit & Wolf, 2004, with a fixed weight), as episodes are few.
+    """
+    covariance = residuals.T @ residuals / len(residuals)
+    d = harmless.shape[1]
+    covariance[:d, :d] += harmless.T @ harmless / max(len(harmless), 1)
+    scale = covariance.diagonal().sqrt().clamp(min=1e-4)
+    correlation = covariance / scale[:, None] / scale
+    correlation = (1.0 - SHRINKAGE) * correlation + SHRINKAGE * torch.eye(len(scale)).to(scale)
+    return torch.linalg.cholesky(torch.linalg.inv(correlation)) / scale[:, None]
 
 
 def tail(values: np.ndarray, share: float) -> tuple[float, float]:

@@ -1,16 +1,17 @@
 """Surprise: how much worse than usual the model predicted what is seen now.
 
-What is seen is compared with what the model predicted for now, several steps ago, under the actions taken since.
-Each residual is measured in units of what it usually is on held-out play, so one is ordinary (violation of
-expectation; LeWM, 2026, compares prediction errors in the same way).
+What is seen is compared with what the model predicted for now, several steps ago, under the actions taken since
+(violation of expectation, as in LeWM, 2026). Residuals are whitened by what they are on held-out play and by how
+latents change with light and colours, so one is ordinary, and what does not matter counts little.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from wm_planner.memory.context import Memory
@@ -30,12 +31,30 @@ class Calibration(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dt: float = Field(gt=0, description="s between moments")
-    scales: dict[int, list[float]] = Field(description="root mean square residual by horizon: latents, then joints")
+    whitening: dict[int, Base64Bytes] = Field(
+        description="by horizon: float16 matrix (D + J, D + J) that residuals of latents and joints are multiplied by"
+    )
     level: float = Field(gt=0)
     share: float = Field(gt=0, lt=1)
     excess: float = Field(gt=0, description="mean of what the largest surprises have above the level")
     moments: int = Field(description="how many were measured")
     source: str = Field(description="where they came from")
+
+    def matrices(self, size: int) -> dict[int, Tensor]:
+        """The whitening matrices (size, size) by horizon.
+
+        Raises:
+            ValueError: they are of another size.
+        """
+        out = {}
+        for horizon, data in self.whitening.items():
+            if len(data) != 2 * size**2:
+                raise ValueError(
+                    f"the calibration of surprise has {len(data) // 2} numbers at horizon {horizon}, expected "
+                    f"{size}^2 for {size} latents and joints; calibrate again with `wm_planner verify`"
+                )
+            out[horizon] = torch.from_numpy(np.frombuffer(data, np.float16).reshape(size, size).astype(np.float32))
+        return out
 
     def threshold(self, per_ten_minutes: float) -> float:
         """The surprise that nominal running exceeds so often."""
@@ -49,16 +68,10 @@ class Surprise:
     """Scores what was observed last. Owns nothing but the calibration; one thread calls it."""
 
     def __init__(self, model: WorldModel, calibration: Calibration) -> None:
-        latents, joints = model.config.latent_dim, len(model.contract.joints.names)
-        for horizon, scale in calibration.scales.items():
-            if len(scale) != latents + joints:
-                raise ValueError(
-                    f"the surprise calibration has {len(scale)} scales at horizon {horizon}, expected {latents} of "
-                    f"latents and {joints} of joints; calibrate again with `wm_planner verify`"
-                )
         self.calibration = calibration
         self._model = model
-        self._scales = {h: torch.tensor(s, device=model.device) for h, s in calibration.scales.items()}
+        size = model.config.latent_dim + len(model.contract.joints.names)
+        self._whitening = {h: matrix.to(model.device) for h, matrix in calibration.matrices(size).items()}
 
     @torch.no_grad()
     def __call__(self, memory: Memory) -> float | None:
@@ -70,12 +83,12 @@ class Surprise:
         if now is None:
             return None
         dt, scores = self.calibration.dt, []
-        for horizon, scale in self._scales.items():
+        for horizon, whitening in self._whitening.items():
             context = memory.context_at(now.time - horizon * dt)
             if context is None:
                 continue
             actions = memory.actions_from(now.time - horizon * dt, horizon, now.latent)
-            scores.append(score(residuals(self._model, context, actions, now.latent, now.joints), scale))
+            scores.append(score(residuals(self._model, context, actions, now.latent, now.joints), whitening))
         return float(torch.stack(scores).amax()) if scores else None
 
 
@@ -85,6 +98,6 @@ def residuals(model: WorldModel, context: Context, actions: Tensor, latent: Tens
     return torch.cat([latent - latents[:, -1], joints - predicted[:, -1]], -1)
 
 
-def score(residual: Tensor, scale: Tensor) -> Tensor:
-    """Root mean square of residuals (..., D + J) in units of their usual size (D + J,): (...)."""
-    return (residual / scale).square().mean(-1).sqrt()
+def score(residual: Tensor, whitening: Tensor) -> Tensor:
+    """Root mean square of whitened residuals (..., D + J): (...)."""
+    return (residual @ whitening).square().mean(-1).sqrt()
