@@ -144,6 +144,28 @@ def test_camera_info_tells_where_the_cube_appears(start: Callable[..., Sim]) -> 
     assert np.hypot(u / w - column, v / w - row) < 4.0  # the cube's middle lies a little behind its visible sides
 
 
+def test_the_object_lies_where_it_is_placed(start: Callable[..., Sim]) -> None:
+    sim = start()
+    place = PoseStamped()
+    place.header.frame_id = "panda_link0"
+    place.pose.position.x, place.pose.position.y = 0.58, -0.14
+    place.pose.orientation.z, place.pose.orientation.w = np.sin(0.2), np.cos(0.2)
+
+    def placed() -> bool:
+        pose = sim.object[-1].pose
+        found = [pose.position.x, pose.position.y, pose.orientation.z]
+        return bool(np.allclose(found, [0.58, -0.14, np.sin(0.2)], atol=0.002))
+
+    sim.until(lambda: sim.object, "an object")
+    assert not placed()
+    sim.peer.publish_matched("/sim/place_object", place)
+    sim.until(placed, "the object where it was placed")
+    place.pose.position.x, place.header.frame_id = 0.4, "camera"
+    sim.peer.publish_matched("/sim/place_object", place)
+    sim.until(lambda: "expected numbers in 'panda_link0'" in sim.process.output, "an error")
+    assert placed()
+
+
 def test_without_a_cube_or_a_clock(start: Callable[..., Sim], peer: Any) -> None:
     sim = start(task="panda_reach", publish_clock=False, use_sim_time=True)
     sim.until(lambda: len(sim.images) >= 3, "images")
