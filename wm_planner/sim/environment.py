@@ -68,6 +68,17 @@ class Environment:
     def forget(self, snapshot: tuple) -> None:
         self.world.forget(snapshot[0])
 
+    def save(self) -> tuple:
+        """Snapshot for `restore`; free it with `forget`."""
+        return self.world.save(), self._command
+
+    def restore(self, snapshot: tuple) -> None:
+        state, self._command = snapshot
+        self.world.restore(state)
+
+    def forget(self, snapshot: tuple) -> None:
+        self.world.forget(snapshot[0])
+
     def distance(self, goal: np.ndarray) -> float:
         """Ground-truth distance to the goal position, metres."""
         return float(np.linalg.norm(self.task.position(self.world) - goal))

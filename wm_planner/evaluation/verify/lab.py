@@ -1,0 +1,96 @@
+"""What the sections share: the model under test, its simulation, and fresh play to measure it on."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wm_planner.data.collect import collect_episode
+from wm_planner.data.dataset import Episodes
+from wm_planner.sim.environment import Environment
+from wm_planner.sim.play import PLAY, Play
+from wm_planner.sim.tasks import Task
+from wm_planner.training.calibrate import calibrate, harmless_changes
+from wm_planner.training.predictor import Latents
+from wm_planner.training.train import encode_all
+from wm_planner.world_model.checkpoint import load_checkpoint
+from wm_planner.world_model.surprise import Calibration
+
+_SCENES = 0xF2E5  # stream of random numbers: neither collection's nor evaluation's
+PLAY_SEED = 77_001  # of the fresh play; training and its data use small seeds
+
+
+class Size(NamedTuple):
+    """How much is measured."""
+
+    episodes: int  # of fresh play; a third is held out from what is fitted
+    steps: int  # of each episode
+    scenes: int  # of intervention
+    contacts: int  # counterfactual scenes
+    events: int  # scenes of expectation
+    trials: int  # per factor
+
+
+FULL = Size(episodes=90, steps=100, scenes=100, contacts=200, events=100, trials=50)
+QUICK = Size(episodes=36, steps=60, scenes=20, contacts=40, events=30, trials=6)
+
+
+class Lab:
+    """One checkpoint, one task. Fresh play is collected when a section first asks for it."""
+
+    def __init__(self, task: Task, checkpoint: Path, size: Size, workers: int = 1) -> None:
+        torch.set_num_threads(1)
+        self.task, self.checkpoint, self.size, self.workers = task, checkpoint, size, workers
+        self.env = Environment(task)
+        self.model, self.facts = load_checkpoint(checkpoint, expected=self.env.contract)
+
+    def scene(self, index: int, warm_up: int) -> tuple[Play, np.random.Generator]:
+        """Put a fresh scene in place and play some steps of it."""
+        rng = np.random.default_rng([index, _SCENES])
+        self.env.reset(self.task.sample(rng))
+        play = PLAY[self.task.name](self.env, rng)
+        for _ in range(warm_up):
+            self.env.step(play.act())
+        return play, rng
+
+    @cached_property
+    def episodes(self) -> Episodes:
+        """Fresh play."""
+        played = [collect_episode(self.env, PLAY_SEED, i, self.size.steps) for i in range(self.size.episodes)]
+        frames, joints, actions, state = (np.stack(arrays) for arrays in zip(*played))
+        return Episodes(frames, joints, actions, state, self.env.contract)
+
+    @cached_property
+    def latents(self) -> Latents:
+        return encode_all(self.model, self.episodes)
+
+    @property
+    def held_out(self) -> int:
+        """Index of the first episode that nothing is fitted to."""
+        return 2 * self.size.episodes // 3
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The checkpoint's, or one measured now on the fresh play that sections fit to."""
+        if stored := self.facts.get("surprise"):
+            return Calibration.model_validate(stored)
+        data = Latents(*(part[: self.held_out] for part in self.latents))
+        harmless = harmless_changes(self.model, self.episodes.frames[: self.held_out])
+        return calibrate(self.model, data, harmless, "play collected by `wm_planner verify`")
+
+    @torch.no_grad()
+    def encode(self, frames: np.ndarray) -> Tensor:
+        """Frames (..., S, S, C) to latents (..., D)."""
+        flat = torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, -4)
+        return torch.cat([self.model.encode(part).float() for part in flat.split(512)]).unflatten(0, frames.shape[:-3])
+
+    def normalise(self, joints: np.ndarray) -> Tensor:
+        return self.model.normalise_joints(torch.from_numpy(np.asarray(joints, np.float32)))
+
+    def close(self) -> None:
+        self.env.close()
