@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +23,10 @@ class Observation(NamedTuple):
     time: float
 
 
+def _perfect(image: np.ndarray) -> np.ndarray:
+    return image
+
+
 class Environment:
     """Lockstep: the simulation advances one control step per `step`, and waits in between."""
 
@@ -31,15 +37,18 @@ class Environment:
         self._limiter = Limiter(self.contract)
         self._physics_steps = round(self.contract.dt / PHYSICS_DT)
         self._command = np.zeros(self.contract.action_dim)
+        self.sensor: Callable[[np.ndarray], np.ndarray] = _perfect  # what the camera does to an image
+        self.latency = 0  # control steps by which `step` returns observations late, with the time they were made at
+        self._seen: deque[Observation] = deque(maxlen=1)
 
     def reset(self, scene: SceneState) -> Observation:
         self.world.reset(scene)
         self._command = np.zeros(self.contract.action_dim)
-        return self.observe()
+        self._seen = deque([self.observe()], maxlen=1 + self.latency)
+        return self._seen[0]
 
     def observe(self) -> Observation:
-        camera = self.contract.cameras[0]
-        frame = to_frame(self.world.render(camera.width, camera.height), camera)
+        frame = to_frame(self.image(), self.contract.cameras[0])
         return Observation(frame, self.world.robot.joints(), self.world.time)
 
     def step(self, action: np.ndarray) -> Observation:
@@ -48,25 +57,19 @@ class Environment:
         self._command = self._limiter(action, q, self._command, self.contract.dt)
         self.world.robot.command(self._command, self.world.time)
         self.world.step(self._physics_steps)
-        return self.observe()
+        self._seen.append(self.observe())
+        return self._seen[0]
 
     def image_of(self, scene: SceneState) -> np.ndarray:
         """The camera's image, (height, width, 3) uint8 RGB, of a scene put in place and settled."""
         self.world.reset(scene)
         self.world.step(self._physics_steps)
+        return self.image()
+
+    def image(self) -> np.ndarray:
+        """What the camera sees now, (height, width, 3) uint8 RGB."""
         camera = self.contract.cameras[0]
-        return self.world.render(camera.width, camera.height)
-
-    def save(self) -> tuple:
-        """Snapshot for `restore`; free it with `forget`."""
-        return self.world.save(), self._command
-
-    def restore(self, snapshot: tuple) -> None:
-        state, self._command = snapshot
-        self.world.restore(state)
-
-    def forget(self, snapshot: tuple) -> None:
-        self.world.forget(snapshot[0])
+        return self.sensor(self.world.render(camera.width, camera.height))
 
     def save(self) -> tuple:
         """Snapshot for `restore`; free it with `forget`."""

@@ -17,6 +17,8 @@ from wm_planner.sim.scenery import Scenery, box, rooms, table
 PHYSICS_DT = 1.0 / 240.0
 SERVO_STEPS = 4  # physics steps between two updates of the robot's controllers: 60 Hz
 CUBE_SIDE = 0.06
+CUBE_MASS = 0.12
+CUBE_FRICTION = 0.5
 _CUBE_RGBA = (0.85, 0.15, 0.12, 1.0)
 
 
@@ -98,8 +100,10 @@ class World:
         if self.cube is not None:
             self.client.removeBody(self.cube)
         half = self._cube_half = side / 2
-        self.cube = box(self.client, (half, half, half), 0.12, (0.5, 0.0, half), _CUBE_RGBA)
-        self.client.changeDynamics(self.cube, -1, lateralFriction=0.5, spinningFriction=0.004, rollingFriction=0.0)
+        self.cube = box(self.client, (half, half, half), CUBE_MASS, (0.5, 0.0, half), _CUBE_RGBA)
+        self.client.changeDynamics(
+            self.cube, -1, lateralFriction=CUBE_FRICTION, spinningFriction=0.004, rollingFriction=0.0
+        )
 
     def place_cube(self, x: float, y: float, yaw: float) -> None:
         """Put the cube down at rest; metres, radians."""
