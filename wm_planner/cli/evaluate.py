@@ -20,17 +20,24 @@ def evaluate(
     checkpoint: Annotated[Path | None, typer.Option(help="the shipped one when left out")] = None,
     ros: Annotated[bool, typer.Option("--ros", help="in real time, through the ROS 2 nodes")] = False,
     policy: Annotated[str, typer.Option(help="planner, random or true-state")] = "planner",
+    goals: Annotated[str, typer.Option(help="placed, or brought about by scripted or random motion")] = "placed",
     workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 1,
     set: Annotated[list[str] | None, typer.Option(help="agent setting, such as horizon=12 or mode=policy")] = None,
 ) -> None:
     """Measure success on held-out goals."""
     from wm_planner.evaluation.evaluate import Policy, Trial
     from wm_planner.evaluation.evaluate import evaluate as lockstep
+    from wm_planner.evaluation.goals import GoalKind
     from wm_planner.sim.tasks import get_task
 
     policies = Policy.__args__  # type: ignore[attr-defined]
     if policy not in policies:
         raise ValueError(f"policy is {policy!r}, expected one of {list(policies)}")
+    kinds = GoalKind.__args__  # type: ignore[attr-defined]
+    if goals not in kinds:
+        raise ValueError(f"goals are {goals!r}, expected one of {list(kinds)}")
+    if ros and goals != "placed":
+        raise ValueError(f"--ros takes placed goals, found --goals {goals}")
     if ros and policy != "planner":
         raise ValueError(f"--ros runs the planner node, found --policy {policy}")
     with progress_bar() as bar:
@@ -48,7 +55,7 @@ def evaluate(
             report = realtime(get_task(task), episodes, seed, checkpoint, set or [], show)
         else:
             config = agent_config(set or [])
-            report = lockstep(get_task(task), episodes, seed, policy, checkpoint, config, workers, show)  # type: ignore[arg-type]
+            report = lockstep(get_task(task), episodes, seed, policy, checkpoint, config, workers, goals, show)  # type: ignore[arg-type]
     write_json(json, report)
     table = Table("", "value")
     for name, value in report.items():

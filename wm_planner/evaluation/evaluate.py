@@ -14,15 +14,18 @@ import torch
 from wm_planner.actor.agent import Agent, AgentConfig
 from wm_planner.configurator.paths import checkpoint_path
 from wm_planner.data.collect import ground_truth
+from wm_planner.evaluation.goals import GoalKind, make_goal
 from wm_planner.evaluation.hold import Hold
 from wm_planner.evaluation.report import Trial, report
 from wm_planner.perception.image import to_frame
 from wm_planner.sim.environment import Environment, Observation
+from wm_planner.sim.factors import FACTORS
 from wm_planner.sim.tasks import Task, get_task
 from wm_planner.world_model.checkpoint import load_checkpoint
 
 Policy = Literal["planner", "random", "true-state"]
 
+_FACTOR = 0xFAC7  # stream of random numbers
 _worker: Evaluator | None = None
 
 
@@ -39,9 +42,17 @@ def default_checkpoint(task: Task, policy: Policy) -> Path:
 class Evaluator:
     """Runs trials of one task under one policy, in one process."""
 
-    def __init__(self, task: Task, policy: Policy, checkpoint: Path, config: AgentConfig) -> None:
+    def __init__(
+        self,
+        task: Task,
+        policy: Policy,
+        checkpoint: Path,
+        config: AgentConfig,
+        goals: GoalKind = "placed",
+        factor: str | None = None,
+    ) -> None:
         torch.set_num_threads(1)
-        self._policy = policy
+        self._policy, self._goals, self._factor = policy, goals, factor
         self._env = Environment(task)
         if policy != "random":
             model = load_checkpoint(checkpoint, expected=self._env.contract).model.for_planning()
@@ -50,14 +61,15 @@ class Evaluator:
     def trial(self, seed: int) -> Trial:
         """One start and goal, in full."""
         env, task = self._env, self._env.task
-        start, goal = task.start_and_goal(seed)
-        image = env.image_of(goal)
-        target, goal_state = task.position(env.world), ground_truth(env)
-        observation = env.reset(start)
+        if self._factor:
+            FACTORS[self._factor].vary(env, np.random.default_rng([seed, _FACTOR]))
+        goal = make_goal(env, seed, self._goals)
+        observation = env.reset(goal.start)
         if self._policy != "random":
             self._agent.reset()
-            frame = to_frame(image, env.contract.cameras[0])
-            self._agent.set_goal(goal_state if self._policy == "true-state" else frame)
+            self._taken: list[np.ndarray] = []
+            frame = to_frame(goal.image, env.contract.cameras[0])
+            self._agent.set_goal(goal.truth if self._policy == "true-state" else frame)
         hold, plan_ms = Hold(task), []
         rng = np.random.default_rng(seed)
         for _ in range(task.max_steps):
@@ -67,22 +79,27 @@ class Evaluator:
                 action, ms = self._plan(observation)
                 plan_ms.append(ms)
             observation = env.step(action)
-            if hold.update(env.distance(target), observation.time):
-                return Trial(seed, True, hold.since, env.distance(target), plan_ms)
-        return Trial(seed, False, float("nan"), env.distance(target), plan_ms)
+            if hold.update(env.distance(goal.position), observation.time):
+                return Trial(seed, True, hold.since, env.distance(goal.position), plan_ms)
+        return Trial(seed, False, float("nan"), env.distance(goal.position), plan_ms)
 
     def _plan(self, observation: Observation) -> tuple[np.ndarray, float]:
         seen = ground_truth(self._env) if self._policy == "true-state" else observation.frame
         self._agent.observe(seen, observation.joints, observation.time)
-        plan = self._agent.plan()
-        action = plan.actions[0]
-        self._agent.memory.acted(observation.time, action)
+        now = self._env.world.time
+        late = round((now - observation.time) / self._env.contract.dt)  # actions under way since what was seen
+        plan = self._agent.plan(np.array(self._taken[-late:]) if late else None)
+        action = plan.actions[late]
+        self._taken.append(action)
+        self._agent.memory.acted(now, action)
         return action, 1000 * sum(plan.seconds.values())
 
 
-def _start(task: str, policy: Policy, checkpoint: Path, config: AgentConfig) -> None:
+def _start(
+    task: str, policy: Policy, checkpoint: Path, config: AgentConfig, goals: GoalKind, factor: str | None
+) -> None:
     global _worker
-    _worker = Evaluator(get_task(task), policy, checkpoint, config)
+    _worker = Evaluator(get_task(task), policy, checkpoint, config, goals, factor)
 
 
 def _trial(seed: int) -> Trial:
@@ -98,16 +115,21 @@ def evaluate(
     checkpoint: Path | None = None,
     config: AgentConfig | None = None,
     workers: int = 1,
+    goals: GoalKind = "placed",
+    factor: str | None = None,
     progress: Callable[[Trial], None] = lambda trial: None,
 ) -> dict:
     """Run trials and report; see `report` for the keys.
+
+    Args:
+        factor: one of FACTORS, varied in every trial.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
     """
     checkpoint = checkpoint or default_checkpoint(task, policy)
     seeds = [scene_seed(seed, episode) for episode in range(episodes)]
-    arguments = (task.name, policy, checkpoint, config or AgentConfig())
+    arguments = (task.name, policy, checkpoint, config or AgentConfig(), goals, factor)
     trials: dict[int, Trial] = {}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:
         for future in as_completed([pool.submit(_trial, s) for s in seeds]):
@@ -115,4 +137,4 @@ def evaluate(
             trials[trial.scene_seed] = trial
             progress(trial)
     name = "" if policy == "random" else checkpoint.name
-    return report(task.name, [trials[s] for s in seeds], seed, name, policy)
+    return report(task.name, [trials[s] for s in seeds], seed, name, policy) | {"goals": goals}

@@ -12,6 +12,7 @@ from typing import Any
 from wm_planner.configurator.paths import checkpoint_path
 from wm_planner.configurator.stack import running, stack
 from wm_planner.evaluation.evaluate import scene_seed
+from wm_planner.evaluation.goals import make_goal
 from wm_planner.evaluation.report import Trial, percentiles, report
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.tasks import Task
@@ -75,8 +76,8 @@ def evaluate(
     with driver(task, checkpoint, settings or [], logs) as node:
         for episode in range(episodes):
             scene = scene_seed(seed, episode)
-            image = scenes.image_of(task.start_and_goal(scene)[1])
-            trial, seen = node.run(scene, image, task.position(scenes.world))
+            goal = make_goal(scenes, scene)
+            trial, seen = node.run(scene, goal.image, goal.position)
             trials.append(trial)
             statuses += seen
             progress(trial)

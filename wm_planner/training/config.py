@@ -19,6 +19,7 @@ class TrainConfig(BaseModel):
     save_every: int = Field(default=250, ge=1, description="steps between resumable checkpoints")
 
     # Stage 1: JEPA, end to end from pixels and joints.
+    augmentation: float = Field(default=1.0, ge=0, description="strength of image augmentation; 0: none")
     jepa_steps: int = 4000
     jepa_batch: int = 96
     jepa_rollout: int = 4
@@ -32,16 +33,16 @@ class TrainConfig(BaseModel):
     rollout_batch: int = 64
     rollout_length: int = 10
 
-    # Stage 3: critic and policy on frozen latents.
-    heads_steps: int = 8000
+    # Stages 3 and 4: critic and policy on frozen latents.
+    critic_steps: int = 6000
+    policy_steps: int = 6000
     heads_batch: int = 512
-    heads_lr: float = 3e-4
-    goal_steps: float = Field(default=20.0, description="mean distance of hindsight goals, control steps")
-    discount: float = 0.98
-    expectile: float = 0.7
-    advantage_temperature: float = 0.5
-    target_rate: float = 0.005
+    heads_lr: float = 5e-4
+    critic_reach: float = Field(default=60.0, gt=0, description="distance up to which pairs are pushed apart, steps")
+    goal_steps: float = Field(default=20.0, description="mean distance of the policy's hindsight goals, steps")
+    advantage_steps: int = Field(default=4, ge=1, description="over how many steps progress is judged")
+    advantage_temperature: float = Field(default=0.5, gt=0, description="share of progress that divides a weight by e")
 
-    # Stage 4: the decoder, for looking only.
+    # Stage 5: the decoder, for looking only.
     decoder_steps: int = 1500
     decoder_batch: int = 64

@@ -1,7 +1,7 @@
 """Stage 1: the JEPA loss. Predict the latents that actions lead to; keep latents Gaussian.
 
 loss = sum over k of |predicted z_{t+k} - encoded z_{t+k}|^2 + joints + lambda SIGReg(z), gradients through
-both sides, no target network, no reconstruction (LeWM, 2026).
+both sides, no target network, no reconstruction (LeWM, 2026). Every frame is augmented on its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wm_planner.data.dataset import Episodes
+from wm_planner.training.augment import augment
 from wm_planner.training.config import TrainConfig
 from wm_planner.world_model.model import Context, WorldModel
 from wm_planner.world_model.precision import half_precision
@@ -38,7 +39,7 @@ class JEPALoss:
         episode = rng.integers(n, size=cfg.jepa_batch)[:, None]
         index = rng.integers(t + 2 - self._length, size=cfg.jepa_batch)[:, None] + np.arange(self._length)
         device = model.device
-        frames = torch.from_numpy(data.frames[episode, index]).to(device)
+        frames = augment(torch.from_numpy(data.frames[episode, index]).to(device), cfg.augmentation)
         joints = model.normalise_joints(torch.from_numpy(data.joints[episode, index]).to(device))
         actions = torch.from_numpy(data.actions[episode, index[:, :-1]]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._half):

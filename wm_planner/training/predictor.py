@@ -11,6 +11,7 @@ from torch import Tensor
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.jepa import context_at_start
 from wm_planner.world_model.model import WorldModel
+from wm_planner.world_model.precision import half_precision
 
 
 class Latents(NamedTuple):
@@ -36,9 +37,9 @@ class PredictorLoss:
         index = torch.from_numpy(rng.integers(t + 2 - length, size=(cfg.rollout_batch, 1))) + torch.arange(length)
         latents, joints = data.latents[episode, index], data.joints[episode, index]
         actions = data.actions[episode, index[:, :-1]]
-        predicted, predicted_joints = self._model.rollout(
-            context_at_start(latents, joints, actions, c), actions[:, c - 1 :]
-        )
+        with torch.autocast(latents.device.type, torch.bfloat16, enabled=half_precision(latents.device)):
+            context = context_at_start(latents, joints, actions, c)
+            predicted, predicted_joints = self._model.rollout(context, actions[:, c - 1 :])
         return {
             "prediction": (predicted - latents[:, c:]).square().mean(),
             "joints": (predicted_joints - joints[:, c:]).square().mean(),

@@ -1,4 +1,4 @@
-"""Train a model from a dataset: JEPA, predictor, heads, decoder. Resumable at every stage."""
+"""Train a model from a dataset: JEPA, predictor, critic, policy, decoder. Resumable at every stage."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from wm_planner import __version__
 from wm_planner.data.dataset import Episodes
 from wm_planner.perception.encoder import StateEncoder
+from wm_planner.training.augment import moved_camera
+from wm_planner.training.calibrate import calibrate, harmless_changes
 from wm_planner.training.config import TrainConfig
-from wm_planner.training.heads import HeadsLoss
+from wm_planner.training.critic import CriticLoss
 from wm_planner.training.jepa import JEPALoss
 from wm_planner.training.loop import Progress, optimise, silent
+from wm_planner.training.policy import PolicyLoss
 from wm_planner.training.predictor import Latents, PredictorLoss
 from wm_planner.training.probe import HORIZONS, probe
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
@@ -40,14 +43,18 @@ def _part(e: Episodes, part: slice) -> Episodes:
 
 
 @torch.no_grad()
-def encode_all(model: WorldModel, episodes: Episodes) -> Latents:
-    """Latents of every frame, in evaluation mode."""
+def encode_all(model: WorldModel, episodes: Episodes, move_camera: float = 0.0) -> Latents:
+    """Latents of every frame, in evaluation mode; of half the episodes as if the camera had been moved."""
     model.eval()
-    inputs = episodes.state if model.config.encoder == "state" else episodes.frames
-    flat = torch.from_numpy(inputs).flatten(0, 1)
-    latents = torch.cat([model.encode(part.to(model.device)).float() for part in flat.split(512)])
+    state = model.config.encoder == "state"
+    inputs = torch.from_numpy(episodes.state if state else episodes.frames)
+    torch.manual_seed(0)
+    latents = [
+        model.encode((part if state else moved_camera(part, move_camera)).flatten(0, 1)).float()
+        for part in (batch.to(model.device) for batch in inputs.split(8))
+    ]
     return Latents(
-        latents.unflatten(0, inputs.shape[:2]),
+        torch.cat(latents).unflatten(0, inputs.shape[:2]),
         model.normalise_joints(torch.from_numpy(episodes.joints).to(model.device)),
         torch.from_numpy(episodes.actions).to(model.device),
     )
@@ -81,17 +88,24 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
         loss = JEPALoss(model, training, config)
         seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr)
 
-    latents = encode_all(model, training)
+    latents = encode_all(model, training, config.augmentation)
     rollouts = PredictorLoss(model, latents, config)
     seconds["predictor"] = fit(
         "predictor", model, [*model.predictor.parameters()], rollouts, config.predictor_steps, config.predictor_lr
     )
-    heads = HeadsLoss(model, latents, config)
-    parameters = [*model.policy.parameters(), *model.critic.parameters()]
-    both = nn.ModuleDict({"model": model, "target": heads.target})
-    seconds["heads"] = fit(
-        "heads", both, parameters, heads, config.heads_steps, config.heads_lr, after_step=heads.track
+    critic = CriticLoss(model, latents, config)
+    both = nn.ModuleDict({"model": model, "critic": critic})
+    seconds["critic"] = fit(
+        "critic",
+        both,
+        [*model.critic.parameters()],
+        critic,
+        config.critic_steps,
+        config.heads_lr,
+        after_step=critic.track,
     )
+    policy = PolicyLoss(model, latents, config)
+    seconds["policy"] = fit("policy", model, [*model.policy.parameters()], policy, config.policy_steps, config.heads_lr)
     if not isinstance(model.encoder, StateEncoder):
         parameters = [*model.decoder.parameters()]
         decode = _decoder_loss(model, training.frames, latents.latents, config)
@@ -103,11 +117,23 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
         "seconds": {stage: round(value) for stage, value in seconds.items()},
         "config": config.model_dump(mode="json"),
         "episodes": list(training.actions.shape[:2]),
-        "validation": probe(model, latents, training, encode_all(model, validation), validation),
+        "surprise": _calibration(model, validation),
+        "validation": probe(model, encode_all(model, training), training, encode_all(model, validation), validation),
     }
     save_checkpoint(output, model, facts)
     (run / "metrics.json").write_text(json.dumps(facts, indent=2))
     return facts
+
+
+def _calibration(model: WorldModel, validation: Episodes) -> dict:
+    """Of surprise, as the checkpoint stores it."""
+    harmless = (
+        torch.zeros(0, model.config.latent_dim)
+        if isinstance(model.encoder, StateEncoder)
+        else harmless_changes(model, validation.frames)
+    )
+    source = f"{len(validation.actions)} held-out episodes of play"
+    return calibrate(model, encode_all(model, validation), harmless, source).model_dump(mode="json")
 
 
 def _decoder_loss(

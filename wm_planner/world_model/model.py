@@ -114,8 +114,8 @@ class WorldModel(nn.Module):
         return _pick(actions, drawn)
 
     def distance(self, latents: Tensor, goals: Tensor) -> Tensor:
-        """Learned temporal distance (discounted steps), the more pessimistic of two: (..., D) x2 -> (...)."""
-        return -self.critic(latents, goals).amin(0)
+        """Learned temporal distance, control steps, broadcast: (..., D) x2 -> (...)."""
+        return self.critic(latents, goals)
 
     def imagine(self, latents: Tensor) -> Tensor:
         """Latents (B, D) to uint8 images (B, S, S, C), for people to look at."""
