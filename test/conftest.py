@@ -37,6 +37,11 @@ def reach_contract() -> Contract:
 
 
 @pytest.fixture(scope="session")
+def rover_contract() -> Contract:
+    return load_contract("rover_rooms")
+
+
+@pytest.fixture(scope="session")
 def joint_contract(push_contract: Contract) -> Contract:
     """Panda driven by joint velocities, all joints but the last."""
     data = push_contract.model_dump(mode="json")

@@ -12,7 +12,7 @@ from wm_planner.configurator.contract import Contract, load_contract, parse_cont
 from wm_planner.configurator.kinematics import forward
 from wm_planner.sim.panda import HOME
 
-REACH, PUSH = load_contract("panda_reach"), load_contract("panda_push")
+REACH, PUSH, ROOMS = (load_contract(name) for name in ("panda_reach", "panda_push", "rover_rooms"))
 
 
 def _by_joints(interface: str) -> Contract:
@@ -24,7 +24,8 @@ def _by_joints(interface: str) -> Contract:
 
 
 VELOCITY = _by_joints("joint_velocity")
-CONTRACTS = [REACH, PUSH, VELOCITY, _by_joints("joint_trajectory")]
+BY_JOINTS = [VELOCITY, _by_joints("joint_trajectory")]
+CONTRACTS = [REACH, PUSH, ROOMS, *BY_JOINTS]
 
 
 def _vector(size: int, low: float, high: float) -> st.SearchStrategy[np.ndarray]:
@@ -37,7 +38,7 @@ def _situations(draw: st.DrawFn) -> tuple[Contract, np.ndarray, np.ndarray, np.n
     contract = draw(st.sampled_from(CONTRACTS))
     limit, joints = np.array(contract.action.limit), contract.joints
     action = draw(_vector(len(limit), -1e6, 1e6) | _vector(len(limit), -1.5, 1.5))
-    where = draw(_vector(7, -0.1, 1.1))
+    where = draw(_vector(len(joints.names), -0.1, 1.1))
     q = np.array(joints.lower) + where * (np.array(joints.upper) - joints.lower)
     previous = draw(_vector(len(limit), -1, 1) | _vector(len(limit), -100, 100)) * limit
     return contract, action, q, previous, draw(st.sampled_from([0.002, 0.02, 0.1]))
@@ -75,7 +76,7 @@ def test_never_drives_the_tool_out_of_the_workspace(
     assert (_outside(after, lower, upper) <= _outside(tool, lower, upper) + 1e-9)[:n].all()
 
 
-@given(st.sampled_from(CONTRACTS[2:]), _vector(7, -0.05, 1.05), _vector(5, -5, 5), st.sampled_from([0.02, 0.1]))
+@given(st.sampled_from(BY_JOINTS), _vector(7, -0.05, 1.05), _vector(5, -5, 5), st.sampled_from([0.02, 0.1]))
 def test_never_drives_joints_beyond_their_ends(
     contract: Contract, where: np.ndarray, action: np.ndarray, dt: float
 ) -> None:
@@ -87,11 +88,14 @@ def test_never_drives_joints_beyond_their_ends(
     assert (_outside(after, lower[i], upper[i]) <= _outside(q[i], lower[i], upper[i]) + 1e-9).all()
 
 
-@given(_vector(3, -5, 5), _vector(3, -1, 1), st.sampled_from([0.002, 0.02]))
-def test_acceleration_is_limited_in_free_space(action: np.ndarray, before: np.ndarray, dt: float) -> None:
-    previous = before * REACH.action.limit
-    command = Limiter(REACH)(action, _free(), previous, dt)
-    assert (np.abs(command - previous) <= np.array(REACH.action.acceleration) * dt + 1e-9).all()
+@given(st.sampled_from([REACH, ROOMS]), _vector(3, -5, 5), _vector(3, -1, 1), st.sampled_from([0.002, 0.02]))
+def test_acceleration_is_limited_in_free_space(
+    contract: Contract, action: np.ndarray, before: np.ndarray, dt: float
+) -> None:
+    n = contract.action_dim
+    previous = before[:n] * contract.action.limit
+    command = Limiter(contract)(action[:n], _free(contract), previous, dt)
+    assert (np.abs(command - previous) <= np.array(contract.action.acceleration) * dt + 1e-9).all()
 
 
 @given(_vector(3, -1, 1))
@@ -103,7 +107,7 @@ def test_harmless_actions_pass_unchanged(action: np.ndarray) -> None:
 @given(st.sampled_from(CONTRACTS), st.data())
 def test_not_finite_is_unsafe(contract: Contract, data: st.DataObject) -> None:
     """A NaN or infinity anywhere in the inputs is refused, never published."""
-    inputs = [np.zeros(contract.action_dim), _free(), np.zeros(contract.action_dim)]
+    inputs = [np.zeros(contract.action_dim), _free(contract), np.zeros(contract.action_dim)]
     which = data.draw(st.integers(0, 2))
     index = data.draw(st.integers(0, len(inputs[which]) - 1))
     inputs[which][index] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
@@ -113,7 +117,7 @@ def test_not_finite_is_unsafe(contract: Contract, data: st.DataObject) -> None:
 
 @given(st.sampled_from(CONTRACTS), st.data())
 def test_wrong_shapes_are_unsafe(contract: Contract, data: st.DataObject) -> None:
-    sizes = [contract.action_dim, 7, contract.action_dim]
+    sizes = [contract.action_dim, len(contract.joints.names), contract.action_dim]
     which = data.draw(st.integers(0, 2))
     wrong = data.draw(st.integers(0, 9))
     assume(wrong != sizes[which])
@@ -145,8 +149,10 @@ def _outside(x: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     return np.maximum(np.maximum(lower - x, x - upper), 0.0)
 
 
-def _free() -> np.ndarray:
-    """Joints with the tool well inside the reach workspace."""
+def _free(contract: Contract = REACH) -> np.ndarray:
+    """Joints with the tool well inside the reach workspace; of a rover, wheels at rest."""
+    if contract is ROOMS:
+        return np.zeros(2)
     q = HOME.copy()
     middle = (np.array(REACH.workspace.lower) + REACH.workspace.upper) / 2
     for _ in range(50):

@@ -34,7 +34,7 @@ def _changed(path: str, value: Any) -> dict:
     return data
 
 
-@pytest.mark.parametrize(("name", "axes"), [("panda_push", 2), ("panda_reach", 3)])
+@pytest.mark.parametrize(("name", "axes"), [("panda_push", 2), ("panda_reach", 3), ("rover_rooms", 2)])
 def test_shipped_contracts(name: str, axes: int) -> None:
     contract = load_contract(name)
     assert contract.name == name
@@ -89,6 +89,8 @@ def test_broken_files_are_refused_by_name(tmp_path: Path, text: str) -> None:
         ("joints.names", ["one"], "lower has 7 values, expected 1"),
         ("joints.names", [PUSH["joints"]["names"][0]] * 7, "panda_joint1.*repeat"),
         ("joints.velocity", [1.0], "velocity has 1 values, expected 7"),
+        ("joints.field", "effort", "joints.field.*'position' or 'velocity'"),
+        ("joints.field", "velocity", "joints.field is 'velocity', expected 'position': kinematics needs positions"),
         ("joints.lower.2", 9.0, "joint panda_joint3: lower 9.0 is not below"),
         ("action.limit", [0.25], "limit has 1 values, expected 2"),
         ("action.limit.0", 0.0, "positive"),
@@ -110,6 +112,22 @@ def test_broken_files_are_refused_by_name(tmp_path: Path, text: str) -> None:
 def test_invalid_contracts_name_the_field(path: str, value: Any, said: str) -> None:
     with pytest.raises(ContractError, match=f"(?s){said}"):
         parse_contract(_changed(path, value))
+
+
+def test_a_contract_from_before_a_field_existed_means_its_default() -> None:
+    old = copy.deepcopy(PUSH)
+    del old["joints"]["field"]
+    assert parse_contract(old) == parse_contract(PUSH)
+    assert parse_contract(PUSH).differences(parse_contract(old)) == []
+
+
+def test_wheels_are_read_by_velocity_and_cannot_be_commanded_by_position() -> None:
+    rover = load_contract("rover_rooms")
+    assert rover.joints.field == "velocity" and rover.workspace is None and rover.kinematics is None
+    data = rover.model_dump(mode="json")
+    data["action"] |= {"interface": "joint_velocity", "names": data["joints"]["names"]}
+    with pytest.raises(ContractError, match="'velocity', expected 'position': joint_velocity needs positions"):
+        parse_contract(data)
 
 
 def test_every_error_is_reported_at_once() -> None:

@@ -12,6 +12,7 @@ from wm_planner.data.collect import collect, collect_episode, ground_truth
 from wm_planner.data.dataset import read_episodes
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.tasks import get_task
+from wm_planner.sim.world import SceneState
 
 Environments = Callable[[str], Environment]
 
@@ -30,7 +31,7 @@ def test_same_data_with_one_and_two_workers(tmp_path: Path) -> None:
     assert done == [1, 2, 3] * 2
 
 
-@pytest.mark.parametrize("name", ["panda_push", "panda_reach"])
+@pytest.mark.parametrize("name", ["panda_push", "panda_reach", "rover_rooms"])
 def test_episodes_depend_on_seed_and_index_only(name: str, environment: Environments) -> None:
     env = environment(name)
     first = collect_episode(env, 0, 0, 5)
@@ -64,3 +65,9 @@ def test_ground_truth_hides_the_cubes_symmetry(environment: Environments) -> Non
     np.testing.assert_allclose(states[0][:5], [*scene.robot, *scene.cube[:2]], atol=2e-3)
     np.testing.assert_allclose(states[0][5:], [np.cos(1.2), np.sin(1.2)], atol=1e-4)
     assert ground_truth(environment("panda_reach")).shape == (3,)
+
+
+def test_ground_truth_of_the_rover_is_its_pose(environment: Environments) -> None:
+    env = environment("rover_rooms")
+    env.reset(SceneState((0.4, -0.6, 2.5)))
+    np.testing.assert_allclose(ground_truth(env), [0.4, -0.6, np.cos(2.5), np.sin(2.5)], atol=1e-3)

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wm_planner.configurator.contract import load_contract
+from wm_planner.configurator.contract import Joints, load_contract
 from wm_planner.perception.image import PerceptionError
 from wm_planner.perception.joints import order_joints
 
 JOINTS = load_contract("panda_push").joints
+WHEELS = load_contract("rover_rooms").joints
 MESSAGE = [*JOINTS.names, "panda_finger_joint1", "panda_finger_joint2"]
 
 
@@ -46,6 +47,14 @@ def test_joints_outside_the_contract_may_be_nan() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 6, 8])
-def test_lengths_must_agree(count: int) -> None:
-    with pytest.raises(PerceptionError, match=f"7 names but {count} positions"):
-        order_joints(JOINTS.names, [0.0] * count, JOINTS)
+@pytest.mark.parametrize(
+    ("joints", "what"), [(JOINTS, "7 names but {} positions"), (WHEELS, "2 names but {} velocities")]
+)
+def test_lengths_must_agree(joints: Joints, what: str, count: int) -> None:
+    with pytest.raises(PerceptionError, match=what.format(count)):
+        order_joints(joints.names, [0.0] * count, joints)
+
+
+def test_velocities_are_called_velocities() -> None:
+    with pytest.raises(PerceptionError, match=r"velocities of \['left_wheel_joint'\] are not finite, expected rad/s"):
+        order_joints(WHEELS.names, [np.nan, 1.0], WHEELS)

@@ -35,6 +35,7 @@ def table(client: Any) -> Scenery:
 
 ROOMS = 1.0  # from the middle to each outer wall: two rooms of 1 m by 2 m
 DOOR_Y, DOOR_WIDTH = 0.25, 0.65  # the door is in the wall along x = 0
+ASIDE = (ROOMS + 0.35, 0.0)  # on the floor, outside the rooms
 _THICK, _HIGH = 0.03, 0.06  # half extents of the walls
 _FLOOR_RGBA = (0.55, 0.53, 0.48, 1.0)
 _ROOM_WALL_RGBA = (0.20, 0.24, 0.30, 1.0)
