@@ -36,6 +36,15 @@ def test_a_twist_carries_frame_stamp_and_named_axes_only(push_contract: Contract
     assert (angular.x, angular.y, angular.z) == (0.0, 0.0, 0.0)
 
 
+def test_a_rovers_twist_turns_about_z(rover_contract: Contract) -> None:
+    message = command_message(rover_contract, np.array([[0.3, -1.5]]), np.zeros(2), 1.0)
+    assert isinstance(message, TwistStamped)
+    assert message.header.frame_id == "base_link"
+    linear, angular = message.twist.linear, message.twist.angular
+    assert (linear.x, linear.y, linear.z) == (0.3, 0.0, 0.0)
+    assert (angular.x, angular.y, angular.z) == (0.0, 0.0, -1.5)
+
+
 def test_joint_velocities_are_positional_and_only_the_first_command(joint_contract: Contract) -> None:
     message = command_message(joint_contract, np.arange(12.0).reshape(2, 6), Q, 1.0)
     assert isinstance(message, Float64MultiArray)

@@ -26,6 +26,15 @@ def test_a_twist_becomes_the_contracts_action(push_contract: Contract) -> None:
     assert twist_command(twist(0.1, -0.2), push_contract.action).tolist() == [0.1, -0.2]
 
 
+def test_a_rover_is_turned_about_z_only(rover_contract: Contract) -> None:
+    message = twist(0.2, frame="base_link")
+    message.twist.angular.z = -1.5
+    assert twist_command(message, rover_contract.action).tolist() == [0.2, -1.5]
+    message.twist.angular.x = 0.1
+    with pytest.raises(CommandError, match=r"moves \{'angular.x': 0.1\}, expected only \['linear.x', 'angular.z'\]"):
+        twist_command(message, rover_contract.action)
+
+
 @pytest.mark.parametrize(
     ("message", "text"),
     [
