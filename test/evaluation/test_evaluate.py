@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wm_planner.actor.agent import AgentConfig
 from wm_planner.actor.solver import SolverConfig
+from wm_planner.configurator.contract import Contract
 from wm_planner.configurator.paths import checkpoint_path
-from wm_planner.evaluation.evaluate import evaluate, scene_seed
+from wm_planner.evaluation.evaluate import Evaluator, evaluate, scene_seed
 from wm_planner.sim.tasks import get_task
 from wm_planner.world_model.checkpoint import CheckpointError, save_checkpoint
+from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.model import WorldModel
 
 CHEAP = AgentConfig(horizon=2, policy_proposals=2, solver=SolverConfig(samples=4, iterations=1, elites=2))
@@ -31,6 +34,17 @@ def test_results_depend_on_the_seed_alone(small_model: WorldModel, tmp_path: Pat
     assert one == two
 
 
+def test_the_rover_is_planned_for_like_the_arm(
+    rover_contract: Contract, small_config: ModelConfig, tmp_path: Path
+) -> None:
+    path = tmp_path / "rover.safetensors"
+    save_checkpoint(path, WorldModel(rover_contract, small_config), {})
+    task = replace(get_task("rover_rooms"), max_steps=4)
+    one, two = (Evaluator(task, "planner", path, CHEAP).trial(8) for _ in range(2))
+    assert not one.success and len(one.plan_ms) == 4
+    assert one.distance == two.distance > 0.3
+
+
 def test_random_actions_do_not_push_cubes_home() -> None:
     result = evaluate(get_task("panda_push"), 2, 4, policy="random")
     assert result["successes"] == 0 and result["policy"] == "random"
@@ -41,8 +55,6 @@ def test_a_checkpoint_of_another_task_is_refused(small_model: WorldModel, tmp_pa
     path = tmp_path / "push.safetensors"
     save_checkpoint(path, small_model, {})
     with pytest.raises(CheckpointError, match="name: 'panda_reach' != 'panda_push'"):
-        from wm_planner.evaluation.evaluate import Evaluator
-
         Evaluator(get_task("panda_reach"), "planner", path, CHEAP)
 
 

@@ -348,7 +348,7 @@ def test_parameters_are_guarded(start: Callable[..., Sim]) -> None:
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ({"task": "panda_fly"}, "no task 'panda_fly', expected one of ['panda_push', 'panda_reach']"),
+        ({"task": "panda_fly"}, "no task 'panda_fly', expected one of ['panda_push', 'panda_reach', 'rover_rooms']"),
         ({"contract": "/nowhere/c.yaml"}, "no contract file at /nowhere/c.yaml"),
         ({"camera__eye": [1.0, 2.0]}, "parameter camera.eye has 2 values, expected 3"),
         ({"real_time_factor": -1.0}, "real_time_factor"),
