@@ -17,7 +17,8 @@ from std_srvs.srv import SetBool, Trigger
 from wm_planner.configurator.contract import Contract
 from wm_planner.ros import qos
 from wm_planner.ros.inputs import decode_frame, decode_joints
-from wm_planner.ros.messages import seconds, stamp
+from wm_planner.ros.messages import image_array, seconds, stamp
+from wm_planner.sim.environment import Environment
 
 
 class Rover:
@@ -74,6 +75,14 @@ def start(
     start_process: Callable[..., Any], peer: Any, wait: Callable[..., Any], rover_contract: Contract
 ) -> Callable[..., Rover]:
     return lambda lockstep=True: Rover(start_process, peer, wait, rover_contract, lockstep)
+
+
+def test_the_camera_is_the_one_models_are_trained_with(
+    start: Callable[..., Rover], environment: Callable[[str], Environment]
+) -> None:
+    rover, env = start(), environment("rover_rooms")
+    env.reset(env.task.start_and_goal(1)[0])
+    np.testing.assert_array_equal(image_array(rover.at(rover.images, 0.0)), env.world.render(128, 128))
 
 
 def test_observations_fit_the_contract(start: Callable[..., Rover], rover_contract: Contract) -> None:

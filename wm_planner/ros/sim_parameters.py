@@ -71,6 +71,7 @@ def declare(node: Node) -> SimParameters:
         camera=CameraPose(
             eye=vector("camera.eye", task.camera.eye, "Camera position in the robot's base frame, metres"),
             target=vector("camera.target", task.camera.target, "Point the camera looks at, base frame, metres"),
+            up=vector("camera.up", task.camera.up, "Direction that is up in the image; not along the view"),
             fov=parameter("camera.fov", task.camera.fov, "Vertical field of view, degrees", 1.0, 179.0),
         ),
         command_timeout=parameter("command_timeout", 0.3, "Age at which a velocity command ends, s", 0.01, 10.0),
