@@ -65,6 +65,26 @@ def test_an_image_waits_for_its_joint_state(push_contract: Contract) -> None:
     assert inputs.take(0.05, 2.01) is not None
 
 
+def test_images_that_were_replaced_before_they_were_taken_can_be_had_later(push_contract: Contract) -> None:
+    inputs = Inputs(push_contract)
+    for k in range(5):
+        now = 1.0 + 0.1 * k
+        if k != 1:  # one image has no joint state near it
+            inputs.put_joints(joint_state(push_contract, now, value=0.1 * k), now)
+        inputs.put_image(0, image(now, k), now)
+    newest = inputs.take(0.05, 1.4)
+    assert newest is not None and newest.stamp == pytest.approx(1.4)
+    missed = [decode(raw, push_contract) for raw in inputs.missed(0.05, 1.25)]
+    assert [m.stamp for m in missed] == pytest.approx([1.0, 1.2])
+    assert [m.joints[0] for m in missed] == pytest.approx([0.0, 0.2])
+    assert [int(m.frame[0, 0, 0]) for m in missed] == [0, 2]
+    assert [raw.stamp for raw in inputs.missed(0.05, 9.0)] == pytest.approx([1.3])
+    inputs.put_image(0, image(1.5), 1.5)
+    inputs.put_image(0, image(1.6), 1.6)
+    inputs.rewind(0.0)
+    assert inputs.missed(1.0, 9.0) == []
+
+
 def test_stamps_that_never_meet_are_named(push_contract: Contract) -> None:
     inputs = Inputs(push_contract)
     for now in (10.0, 10.3, 10.6):

@@ -7,8 +7,10 @@ import torch
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Path
 from sensor_msgs.msg import Image
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 from wm_planner.actor.agent import Plan
+from wm_planner.actor.caution import Limits
 from wm_planner.configurator.contract import Contract
 from wm_planner.configurator.kinematics import forward
 from wm_planner.ros.messages import image_message, stamp
@@ -27,6 +29,13 @@ def predicted_path(contract: Contract, plan: Plan) -> Path:
         pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = float(x), float(y), float(z)
         path.poses.append(pose)
     return path
+
+
+def surprise_message(surprise: float, limits: Limits) -> Float64MultiArray:
+    """Surprise, and where the robot slows and stops."""
+    message = Float64MultiArray(data=[surprise, limits.slow, limits.stop])
+    message.layout.dim = [MultiArrayDimension(label="surprise,slow,stop", size=3, stride=3)]
+    return message
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from wm_planner.perception.joints import order_joints
 from wm_planner.ros.messages import image_array, seconds
 
 _JOINT_STATES = 512  # half a second at 1 kHz
+_MISSED = 32  # images kept for a worker that is busy
 
 
 class Raw(NamedTuple):
@@ -88,10 +89,13 @@ class Inputs:
         self._received: dict[str, float] = {}
         self._image_received = 0.0
         self._taken = True
+        self._missed: deque[tuple[tuple[Image | CompressedImage, ...], float]] = deque(maxlen=_MISSED)
         self._unmatched: tuple[float, str] | None = None
 
     def put_image(self, camera: int, message: Image | CompressedImage, now: float) -> None:
         with self._lock:
+            if camera == 0 and not self._taken and (images := self._complete()):
+                self._missed.append((images, self._image_received))
             self._images[camera] = message
             self._received[self._contract.cameras[camera].topic] = now
             if camera == 0:
@@ -111,23 +115,42 @@ class Inputs:
     def take(self, tolerance: float, now: float) -> Raw | None:
         """Messages not taken before whose stamps lie within `tolerance` of the first camera's; else None."""
         with self._lock:
-            images = tuple(m for m in self._images if m is not None)
-            if self._taken or not self._joints or len(images) < len(self._images):
+            images = self._complete()
+            if self._taken or not self._joints or not images:
                 return None
-            stamp = seconds(images[0].header.stamp)
-            # Of equal stamps the newest: before a reset, others may have had the same.
-            nearest, joints = min(reversed(self._joints), key=lambda entry: abs(entry[0] - stamp))
-            gaps = {self._contract.joints.topic: abs(nearest - stamp)}
-            for camera, image in zip(self._contract.cameras[1:], images[1:]):
-                gaps[camera.topic] = abs(seconds(image.header.stamp) - stamp)
-            topic, gap = max(gaps.items(), key=lambda item: item[1])
+            raw, topic, gap = self._match(images, self._image_received)
             if gap > tolerance:
                 since = self._unmatched[0] if self._unmatched else now
                 text = f"stamps of {topic} are {gap:.2f} s from those of {self._contract.cameras[0].topic}"
                 self._unmatched = since, f"{text}, expected within {tolerance:g} s; synchronise their clocks"
                 return None
             self._taken, self._unmatched = True, None
-            return Raw(images, joints, stamp, self._image_received)
+            return raw
+
+    def missed(self, tolerance: float, before: float) -> list[Raw]:
+        """What was replaced before it was taken and is stamped earlier than this, oldest first; then forgotten."""
+        with self._lock:
+            if not self._joints:
+                return []
+            matches = [self._match(*entry) for entry in self._missed]
+            self._missed = deque([e for e, m in zip(self._missed, matches) if m[0].stamp >= before], _MISSED)
+            return [raw for raw, _, gap in matches if raw.stamp < before and gap <= tolerance]
+
+    def _complete(self) -> tuple[Image | CompressedImage, ...]:
+        """The newest image of each camera; none where one is still to come."""
+        images = tuple(m for m in self._images if m is not None)
+        return images if len(images) == len(self._images) else ()
+
+    def _match(self, images: tuple[Image | CompressedImage, ...], received: float) -> tuple[Raw, str, float]:
+        """Images with the joint state nearest to the first; the source whose stamp is furthest from it, and how far."""
+        stamp = seconds(images[0].header.stamp)
+        # Of equal stamps the newest: before a reset, others may have had the same.
+        nearest, joints = min(reversed(self._joints), key=lambda entry: abs(entry[0] - stamp))
+        gaps = {self._contract.joints.topic: abs(nearest - stamp)}
+        for camera, image in zip(self._contract.cameras[1:], images[1:]):
+            gaps[camera.topic] = abs(seconds(image.header.stamp) - stamp)
+        topic, gap = max(gaps.items(), key=lambda item: item[1])
+        return Raw(images, joints, stamp, received), topic, gap
 
     def images(self) -> list[Image | CompressedImage | None]:
         """The newest image of each camera."""
@@ -147,6 +170,7 @@ class Inputs:
                 self._joints.clear()  # all of them: the early ones, too, are of the run that is over
             self._received = {topic: min(received, now) for topic, received in self._received.items()}
             self._taken, self._unmatched = False, None
+            self._missed.clear()
 
     def fault(self, timeout: float, now: float) -> str | None:
         """What keeps the sensors from being used: the source, its age, what to do; None when all is well."""

@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 
 from wm_planner.actor.agent import AgentConfig
 from wm_planner.cost.cost import COSTS
+from wm_planner.world_model.surprise import SLOW, STOP
 
 _AGENT, _DEFAULT = AgentConfig(), AgentConfig().solver
 _COSTS = sorted(COSTS.keys() - {"joint_l2"})  # those of goal images; goal joints are always judged by joint_l2
@@ -38,6 +39,10 @@ PARAMETERS: dict[str, _Spec] = {
     "sync_tolerance": _Spec(0.05, "Largest difference between the stamps of image and joint state, s", 0.0, 10.0),
     "reached_distance": _Spec(2.0, "Goal image counts as reached below this distance, control steps", 0.0, 1000.0),
     "reached_joint_distance": _Spec(0.02, "Goal joints count as reached below this rms distance, rad", 0.0, 10.0),
+    "surprise.react": _Spec(True, "Slow down and stop when surprised; false: only publish ~/surprise"),
+    "surprise.slow_alarms": _Spec(SLOW, "False alarms per ten minutes that may slow the robot", 1e-6, 1e3),
+    "surprise.stop_alarms": _Spec(STOP, "False alarms per ten minutes that may stop it", 1e-6, 1e3),
+    "surprise.slow_speed": _Spec(0.3, "Share of the planned speed when slowed", 0.2, 1.0),
     "mode": _Spec(_AGENT.mode, "plan: search with the world model; policy: act by the learned policy alone"),
     "horizon": _Spec(_AGENT.horizon, "Control steps planned ahead", 1, 200),
     "solver": _Spec(_DEFAULT.name, "Search method: cem, icem, mppi or gradient"),
@@ -52,6 +57,15 @@ PARAMETERS: dict[str, _Spec] = {
 }
 
 
+class Vigilance(NamedTuple):
+    """What to do about surprise. Alarms are false ones per ten minutes, from which thresholds follow."""
+
+    react: bool
+    slow_alarms: float
+    stop_alarms: float
+    slow_speed: float
+
+
 class Settings(NamedTuple):
     """What may change while the node runs. Times in seconds."""
 
@@ -60,6 +74,7 @@ class Settings(NamedTuple):
     sync_tolerance: float
     reached_distance: float
     reached_joint_distance: float
+    surprise: Vigilance
 
 
 def _descriptor(spec: _Spec) -> ParameterDescriptor:
@@ -95,12 +110,19 @@ def settings(node: Node, changes: Sequence[Parameter] = ()) -> Settings:
         raise ValueError("; ".join(lines)) from None
     if config.solver.elites > config.solver.samples:
         raise ValueError(f"elites: found {config.solver.elites}, expected at most samples ({config.solver.samples})")
+    vigilance = Vigilance(*(values[f"surprise.{name}"] for name in Vigilance._fields))
+    if vigilance.stop_alarms > vigilance.slow_alarms:
+        raise ValueError(
+            f"surprise.stop_alarms: found {vigilance.stop_alarms:g}, expected at most surprise.slow_alarms "
+            f"({vigilance.slow_alarms:g}): what stops the robot must be rarer than what slows it"
+        )
     return Settings(
         config,
         values["sensor_timeout"],
         values["sync_tolerance"],
         values["reached_distance"],
         values["reached_joint_distance"],
+        vigilance,
     )
 
 

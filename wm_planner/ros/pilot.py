@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from wm_planner.actor.caution import Caution, Limits
 from wm_planner.actor.limiter import UnsafeCommand
 from wm_planner.configurator.contract import Contract, Interface
 from wm_planner.perception.image import PerceptionError
@@ -17,15 +19,26 @@ from wm_planner.ros.parameters import Settings
 from wm_planner.ros.status import Latch, Rate, State
 from wm_planner.ros.worker import Decision, Goal, Worker
 from wm_planner.world_model.model import WorldModel
+from wm_planner.world_model.surprise import Calibration
 
 _RECOVERY = 0.5  # seconds without a fault before the robot moves again
+_BLIND = 3.0  # wall seconds without a judgement of surprise that are worth a warning
+_CAREFREE = Limits(math.inf, math.inf, 1.0)  # of a model that was not calibrated
 
 
 class Log(NamedTuple):
     """Where words go."""
 
     info: Callable[[str], object]
+    warning: Callable[[str], object]
     error: Callable[[str], object]
+
+
+class Show(NamedTuple):
+    """Where figures go: plans with the model that made them, and (surprise, limits)."""
+
+    plan: Callable[[Decision, WorldModel], None]
+    surprise: Callable[[float, Limits], None]
 
 
 class Pilot:
@@ -44,17 +57,40 @@ class Pilot:
         lockstep: bool,
         now: Callable[[], float],
         log: Log,
-        show: Callable[[Decision, WorldModel], None],
+        show: Show,
     ) -> None:
         self._contract, self._inputs, self._commander = contract, inputs, commander
         self.settings, self._lockstep, self._log = settings, lockstep, log
-        self.now, self.show = now, show
+        self.now, self._show = now, show
         self.worker: Worker
+        self._calibration: Calibration | None = None
+        self._caution = Caution(_CAREFREE)
+        self._surprise = float("nan"), time.monotonic()
         self._latch = Latch(0.0 if lockstep else _RECOVERY)
         self._sent: Decision | None = None
         self._rate = Rate()
         self._image_to_command = 0.0
         self._clock = (-1.0, 0.0)
+
+    def calibrate(self, calibration: Calibration | None) -> None:
+        """How surprise is judged; None: not at all."""
+        self._calibration = calibration
+        self.configure(self.settings)
+        if calibration is None and self.settings.surprise.react:
+            self._log.warning(
+                "the checkpoint has no surprise calibration: the planner does not notice a world that stops making "
+                "sense; train it again, or set surprise.react to false"
+            )
+
+    def configure(self, settings: Settings) -> None:
+        """Other settings, in effect at once."""
+        self.settings = settings
+        wanted = settings.surprise
+        if self._calibration is not None:
+            slow, stop = (self._calibration.threshold(a) for a in (wanted.slow_alarms, wanted.stop_alarms))
+            self._caution.limits = Limits(slow, stop, wanted.slow_speed)
+        if not wanted.react:
+            self._caution.clear()
 
     # Called by the worker, from its thread.
 
@@ -66,7 +102,7 @@ class Pilot:
         if decision is None or self._latch.reason:
             return np.zeros((steps, self._contract.action_dim))
         # The nearest step, not the one begun: stamps jitter, and a step cut short by a hair is over.
-        return decision.plan.ahead(start + decision.plan.dt / 2, steps)
+        return self._caution.speed * decision.plan.ahead(start + decision.plan.dt / 2, steps)
 
     def decided(self, decision: Decision) -> None:
         self._rate.tick(time.monotonic())
@@ -76,6 +112,22 @@ class Pilot:
                 self._send(decision, decision.plan.start, self._contract.dt)
             except (PerceptionError, UnsafeCommand) as error:
                 self.fault(str(error), decision.plan.start)
+
+    def show(self, decision: Decision, model: WorldModel) -> None:
+        self._show.plan(decision, model)
+
+    def surprised(self, surprise: float, action: float, stamp: float) -> None:
+        """Without a goal others may move the robot, and what they do the model does not know: then no reaction."""
+        caution, self._surprise = self._caution, (surprise, time.monotonic())
+        self._show.surprise(surprise, caution.limits)
+        if not self.settings.surprise.react or self.worker.goal is None:
+            return
+        before = caution.reason
+        caution.observe(surprise, action, stamp)
+        if caution.reason and not before:
+            self._log.error(f"stopped: {caution.reason}")
+        elif before and not caution.reason:
+            self._log.info("the world makes sense again: going on slowly")
 
     def fault(self, text: str, stamp: float | None = None) -> None:
         """Stop for a reason; the first one stands until it is gone."""
@@ -101,6 +153,7 @@ class Pilot:
         now = self.now()
         self._inputs.rewind(now)
         self._latch.clear()
+        self._caution.clear()
         self.worker.reset()
         self.rewound(f"the clock went back to {now:.3f} s")
 
@@ -114,6 +167,7 @@ class Pilot:
         had = self.worker.goal
         self.worker.set_goal(None)
         self._latch.clear()
+        self._caution.clear()
         self._zero(self.now())
         if had is not None:
             self._log.info(f"{why}: goal dropped, zero command sent")
@@ -129,7 +183,7 @@ class Pilot:
             self._zero(now)
             if self._latch.release(now):
                 self._log.info("input is back: going on")
-        elif decision is None or now < decision.plan.start - self._contract.dt:
+        elif self._caution.reason or decision is None or now < decision.plan.start - self._contract.dt:
             self._zero(now)
         else:
             try:
@@ -152,8 +206,8 @@ class Pilot:
     def state(self) -> tuple[State, str, bool]:
         """State, what to say about it, and whether that is a warning."""
         goal, decision = self.worker.goal, self.worker.decision
-        if self._latch.reason and goal is not None:
-            return State.STOPPED, self._latch.reason, True
+        if goal is not None and (reason := self._latch.reason or self._caution.reason):
+            return State.STOPPED, reason, True
         if goal is None:
             missing = self._inputs.fault(self.settings.sensor_timeout, self.now()) if not self._lockstep else None
             problem = self._latch.reason or missing
@@ -164,7 +218,9 @@ class Pilot:
         joints = goal.joints is not None
         limit = self.settings.reached_joint_distance if joints else self.settings.reached_distance
         state = State.REACHED if distance < limit else State.PLANNING
-        return state, f"{goal.kind} goal: {distance:.3g} {'rad' if joints else 'steps'} away", False
+        text = f"{goal.kind} goal: {distance:.3g} {'rad' if joints else 'steps'} away"
+        concern = self._concern()
+        return state, f"{text}; {concern}" if concern else text, bool(concern)
 
     def values(self) -> dict[str, str]:
         """Figures for `~/status`."""
@@ -178,7 +234,21 @@ class Pilot:
             "image_to_command_ms": f"{self._image_to_command:.1f}",
             "rate_hz": f"{self._rate.hertz(time.monotonic()):.1f}",
             "distance": f"{decision.plan.distance if decision else float('nan'):.4f}",
+            "speed": f"{self._caution.speed:g}",
+            **({"surprise": f"{self._surprise[0]:.3f}"} if self._calibration else {}),
         }
+
+    def _concern(self) -> str:
+        """What keeps the robot slow, or the planner from noticing when it should be."""
+        surprise, seen = self._surprise
+        silent = time.monotonic() - seen
+        if self._calibration is None or not self.settings.surprise.react:
+            return ""
+        if not self._lockstep and silent > _BLIND:
+            return f"surprise is unknown for {silent:.0f} s: images are too far apart to tell"
+        if self._caution.speed < 1.0:
+            return f"slowed to {self._caution.speed:.0%}: surprise is {surprise:.3g}"
+        return ""
 
     def _send(self, decision: Decision, now: float, dt: float | None = None) -> None:
         plan = decision.plan
@@ -190,6 +260,7 @@ class Pilot:
                 or f"the newest plan is {now - plan.start:.1f} s old and has run out after {len(plan.actions)} steps; "
                 "planning is too slow: lower samples or iterations, or raise horizon"
             )
+        ahead = self._caution.speed * ahead
         if self._contract.action.interface is not Interface.JOINT_TRAJECTORY:
             self._commander.send(ahead[:1], self._joints(), now, dt)
         elif decision is not self._sent:

@@ -20,24 +20,26 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image, JointState
-from std_msgs.msg import Float64
+from std_msgs.msg import Float64, Float64MultiArray
 from std_srvs.srv import Trigger
 
+from wm_planner.actor.caution import Limits
 from wm_planner.configurator.contract import Contract, load_contract
 from wm_planner.configurator.paths import checkpoint_path
 from wm_planner.perception.image import PerceptionError
 from wm_planner.ros import qos
 from wm_planner.ros.commander import Commander
 from wm_planner.ros.commands import MESSAGE
-from wm_planner.ros.display import imagined_image, predicted_path
+from wm_planner.ros.display import imagined_image, predicted_path, surprise_message
 from wm_planner.ros.inputs import Inputs, decode_frame, decode_joints
 from wm_planner.ros.parameters import PARAMETERS, declare, settings
-from wm_planner.ros.pilot import Log, Pilot
+from wm_planner.ros.pilot import Log, Pilot, Show
 from wm_planner.ros.spin import run
 from wm_planner.ros.status import State, status_message
 from wm_planner.ros.worker import Decision, Goal, Worker
 from wm_planner.world_model.checkpoint import load_checkpoint
 from wm_planner.world_model.model import WorldModel
+from wm_planner.world_model.surprise import Calibration
 
 _STATUS_RATE = 10.0  # Hz
 _DIAGNOSTICS_EVERY = 10  # statuses
@@ -127,19 +129,22 @@ class PlannerNode(LifecycleNode):
         path = FilePath(self._value("checkpoint") or checkpoint_path(contract.name))
         lockstep, device, threads = self._value("lockstep"), self._value("device"), self._value("threads")
 
-        def load() -> WorldModel:
+        def load() -> tuple[WorldModel, Calibration | None]:
             torch.set_num_threads(threads)
-            return load_checkpoint(path, device, contract).model.for_planning()
+            model, facts = load_checkpoint(path, device, contract)
+            known = facts.get("surprise")
+            return model.for_planning(), Calibration.model_validate(known) if known else None
 
         self._contract = contract
         self._inputs = Inputs(contract)
         self._create_publishers(contract)
         logger = self.get_logger()
-        log = Log(logger.info, logger.error)
+        log = Log(logger.info, logger.warning, logger.error)
+        show = Show(self._show_plan, self._show_surprise)
         commander = Commander(contract, self._command.publish)
-        pilot = Pilot(contract, self._inputs, commander, self._settings, lockstep, self._now, log, self._show)
+        pilot = Pilot(contract, self._inputs, commander, self._settings, lockstep, self._now, log, show)
         self._worker = pilot.worker = Worker(contract, load, self._inputs, self._settings, pilot, lockstep)
-        self._worker.start()
+        pilot.calibrate(self._worker.start())
         self._pilot = pilot
         self._create_inputs(contract)
         logger.info(f"{path} is ready for {contract.name}: {'lockstep' if lockstep else 'real time'}")
@@ -150,7 +155,8 @@ class PlannerNode(LifecycleNode):
         self._distance = create(Float64, "~/goal_distance", 10)
         self._path = create(Path, "~/predicted_trajectory", 10)
         self._imagined = create(Image, "~/imagined", 1)
-        self._outputs = [self._command, self._distance, self._path, self._imagined]
+        self._surprise = create(Float64MultiArray, "~/surprise", 10)
+        self._outputs = [self._command, self._distance, self._path, self._imagined, self._surprise]
 
     def _create_inputs(self, contract: Contract) -> None:
         compressed = self._value("compressed")
@@ -290,7 +296,7 @@ class PlannerNode(LifecycleNode):
     def _use(self, new: Any) -> None:
         self._settings = new
         if self._pilot is not None and self._worker is not None:
-            self._pilot.settings = new
+            self._pilot.configure(new)
             self._worker.configure(new)
 
     def _on_status_timer(self) -> None:
@@ -312,7 +318,11 @@ class PlannerNode(LifecycleNode):
             array.header.stamp = self.get_clock().now().to_msg()
             self._diagnostics.publish(array)
 
-    def _show(self, decision: Decision, model: WorldModel) -> None:
+    def _show_surprise(self, surprise: float, limits: Limits) -> None:
+        """Numbers, so that rqt_plot, PlotJuggler and Foxglove draw surprise beside its thresholds."""
+        self._surprise.publish(surprise_message(surprise, limits))
+
+    def _show_plan(self, decision: Decision, model: WorldModel) -> None:
         """Called by the worker: what nobody looks at is not computed."""
         self._distance.publish(Float64(data=decision.plan.distance))
         if self._contract.kinematics and self._path.get_subscription_count():

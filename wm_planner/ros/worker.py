@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from wm_planner.perception.image import PerceptionError
 from wm_planner.ros.inputs import Inputs, Observation, decode
 from wm_planner.ros.parameters import Settings
 from wm_planner.world_model.model import WorldModel
+from wm_planner.world_model.surprise import HORIZONS, Calibration, Surprise
 
 _LOCKSTEP_TOLERANCE = 1e-4  # s: a waiting simulation sends a joint state with exactly the image's stamp
 
@@ -58,6 +60,9 @@ class Shell(Protocol):
     def show(self, decision: Decision, model: WorldModel) -> None:
         """The same plan once more, to be drawn; may take time."""
 
+    def surprised(self, surprise: float, action: float, stamp: float) -> None:
+        """By what was observed at `stamp`; action: the largest component of the mean action that led to it."""
+
     def fault(self, text: str, stamp: float | None = None) -> None:
         """Input that cannot be used, or planning that failed."""
 
@@ -74,7 +79,7 @@ class Worker:
     def __init__(
         self,
         contract: Contract,
-        load: Callable[[], WorldModel],
+        load: Callable[[], tuple[WorldModel, Calibration | None]],
         inputs: Inputs,
         settings: Settings,
         shell: Shell,
@@ -88,9 +93,10 @@ class Worker:
         self._goal: Goal | None = None
         self._epoch = 0
         self._decision: Decision | None = None
-        self._loaded: Future[None] = Future()
+        self._loaded: Future[Calibration | None] = Future()
         self._thread = threading.Thread(target=self._run, name="world_model", daemon=True)
         # Of the worker's thread alone:
+        self._surprise: Surprise | None = None
         self._applied: Goal | None = None
         self._observation: Observation | None = None
         self._planned = True
@@ -98,14 +104,14 @@ class Worker:
         self._answered = 0.0  # time.monotonic
         self._latency = 0.0
 
-    def start(self) -> None:
-        """Load and warm up the model; returns when it is ready.
+    def start(self) -> Calibration | None:
+        """Load and warm up the model; returns when it is ready, with what it knows of its own errors.
 
         Raises:
             CheckpointError: and whatever else loading raises.
         """
         self._thread.start()
-        self._loaded.result()
+        return self._loaded.result()
 
     def stop(self) -> None:
         """End the thread; a plan under way is finished first and dropped."""
@@ -151,13 +157,15 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            model = self._load()
+            model, calibration = self._load()
+            if calibration is not None:
+                self._surprise = Surprise(model, calibration)
             self._agent = Agent(model, self._settings.agent)
             self._warm_up()
         except Exception as error:
             self._loaded.set_exception(error)
             return
-        self._loaded.set_result(None)
+        self._loaded.set_result(calibration)
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._due or self._stopping)
@@ -234,11 +242,33 @@ class Worker:
             )
         if before is not None and raw.stamp < before.stamp:
             self._agent.reset()
+            self._inputs.missed(settings.sync_tolerance, math.inf)  # they are of another run
             self._shell.rewound(f"image stamps went back from {before.stamp:.3f} to {raw.stamp:.3f} s")
         for began, action in self._shell.commanded():
             self._agent.memory.acted(began, action)
-        self._agent.observe(observation.frame, observation.joints, observation.stamp)
+        if not self._lockstep:
+            self._catch_up(settings, observation.stamp)
+        self._perceive(observation)
         self._observation, self._planned = observation, False
+
+    def _catch_up(self, settings: Settings, now: float) -> None:
+        """Perceive what came while the worker was planning: the model expects moments one control step apart."""
+        gap, newest = 0.75 * self._contract.dt, self._agent.memory.newest
+        last = newest.time if newest else -math.inf
+        for raw in self._inputs.missed(settings.sync_tolerance, now):
+            if last + gap <= raw.stamp <= now - gap:
+                with suppress(PerceptionError):  # the newest counts, and is good
+                    self._perceive(decode(raw, self._contract))
+                    last = raw.stamp
+
+    def _perceive(self, observation: Observation) -> None:
+        """Remember an observation, and compare it with what was predicted for its time."""
+        self._agent.observe(observation.frame, observation.joints, observation.stamp)
+        memory, stamp = self._agent.memory, observation.stamp
+        if self._surprise is None or (surprise := self._surprise(memory)) is None:
+            return
+        action = memory.mean_action(stamp - max(HORIZONS) * self._contract.dt, stamp)
+        self._shell.surprised(surprise, float(np.abs(action).max()), stamp)
 
     def _is_due(self) -> bool:
         """One plan per control step, however fast the camera: each begins with the step that is under way.
