@@ -32,4 +32,4 @@ def inspect(path: Annotated[Path, typer.Argument(help="a checkpoint, a dataset o
         model, facts = load_checkpoint(path, "cpu")
         for name, part in model.named_children():
             console.print(f"{name}: {sum(p.numel() for p in part.parameters()):,} parameters")
-        console.print(Pretty(facts), Pretty(model.contract))
+        console.print(Pretty(facts, max_string=200), Pretty(model.contract))

@@ -12,11 +12,12 @@ from wm_planner.cli.inspect import inspect
 from wm_planner.cli.record import record
 from wm_planner.cli.train import train
 from wm_planner.cli.up import up
+from wm_planner.cli.verify import verify
 
 app = typer.Typer(
     help="Plan with a learned world model on ROS 2.", no_args_is_help=True, pretty_exceptions_show_locals=False
 )
-for command in (demo, up, collect, record, train, evaluate, bench, inspect):
+for command in (demo, up, collect, record, train, evaluate, verify, bench, inspect):
     app.command()(command)
 
 

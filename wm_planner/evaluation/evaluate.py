@@ -116,8 +116,8 @@ def evaluate(
     config: AgentConfig | None = None,
     workers: int = 1,
     goals: GoalKind = "placed",
-    factor: str | None = None,
     progress: Callable[[Trial], None] = lambda trial: None,
+    factor: str | None = None,
 ) -> dict:
     """Run trials and report; see `report` for the keys.
 

@@ -98,7 +98,7 @@ def expectation(lab: Lab) -> Section:
 def record(lab: Lab, index: int) -> Recording:
     """Play a fresh scene."""
     env = lab.env
-    play, _ = lab.scene(index, 0)
+    play = lab.scene(index, warm_up=0)
     out = Recording([], [env.observe()], [], np.zeros((_STEPS, 3)), np.zeros((_STEPS, 2)) if env.world.cube else None)
     for t in range(_STEPS):
         out.snapshots.append(env.save())
@@ -149,7 +149,7 @@ def _glimpse(
     recording: Recording,
     time: int,
     event: Callable[[], None] = lambda: None,
-    during: AbstractContextManager = nullcontext(),
+    during: AbstractContextManager | None = None,
     see: Callable[[Observation], Observation] = lambda observation: observation,
     frames: int = WITHIN,
 ) -> Glimpse:
@@ -162,7 +162,7 @@ def _glimpse(
     lab.env.restore(recording.snapshots[time])
     event()
     seen, surprises = [], []
-    with during:
+    with during or nullcontext():
         for action in recording.actions[time : time + frames]:
             observation = see(watcher.act(action))
             seen.append(observation.frame.astype(int))

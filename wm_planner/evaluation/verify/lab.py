@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wm_planner.actor.agent import AgentConfig
 from wm_planner.data.collect import collect_episode
 from wm_planner.data.dataset import Episodes
 from wm_planner.sim.environment import Environment
@@ -18,7 +19,8 @@ from wm_planner.sim.tasks import Task
 from wm_planner.training.calibrate import calibrate, harmless_changes
 from wm_planner.training.predictor import Latents
 from wm_planner.training.train import encode_all
-from wm_planner.world_model.checkpoint import load_checkpoint
+from wm_planner.world_model.checkpoint import load_checkpoint, save_checkpoint
+from wm_planner.world_model.model import Context
 from wm_planner.world_model.surprise import Calibration
 
 _SCENES = 0xF2E5  # stream of random numbers: neither collection's nor evaluation's
@@ -43,20 +45,33 @@ QUICK = Size(episodes=36, steps=60, scenes=20, contacts=40, events=30, trials=6)
 class Lab:
     """One checkpoint, one task. Fresh play is collected when a section first asks for it."""
 
-    def __init__(self, task: Task, checkpoint: Path, size: Size, workers: int = 1) -> None:
+    def __init__(self, task: Task, checkpoint: Path, size: Size, agent: AgentConfig, workers: int = 1) -> None:
         torch.set_num_threads(1)
-        self.task, self.checkpoint, self.size, self.workers = task, checkpoint, size, workers
+        self.task, self.checkpoint, self.size = task, checkpoint, size
+        self.agent, self.workers = agent, workers  # of the section that plans
         self.env = Environment(task)
         self.model, self.facts = load_checkpoint(checkpoint, expected=self.env.contract)
 
-    def scene(self, index: int, warm_up: int) -> tuple[Play, np.random.Generator]:
-        """Put a fresh scene in place and play some steps of it."""
+    def scene(self, index: int, warm_up: int) -> Play:
+        """Put a fresh scene in place and play some steps of it; `context_now` is then what the model sees."""
         rng = np.random.default_rng([index, _SCENES])
-        self.env.reset(self.task.sample(rng))
-        play = PLAY[self.task.name](self.env, rng)
+        seen = [self.env.reset(self.task.sample(rng))]
+        play, actions = PLAY[self.task.name](self.env, rng), []
         for _ in range(warm_up):
-            self.env.step(play.act())
-        return play, rng
+            actions.append(play.act())
+            seen.append(self.env.step(actions[-1]))
+        self._last = seen, actions
+        return play
+
+    def context_now(self) -> Context:
+        """The end of the scene that was played last."""
+        seen, actions = self._last
+        c = self.env.contract.context_length
+        return Context(
+            self.encode(np.stack([o.frame for o in seen[-c:]]))[None],
+            self.normalise(np.stack([o.joints for o in seen[-c:]]))[None],
+            torch.from_numpy(np.array(actions[len(actions) - c + 1 :], np.float32).reshape(1, c - 1, -1)),
+        )
 
     @cached_property
     def episodes(self) -> Episodes:
@@ -74,14 +89,24 @@ class Lab:
         """Index of the first episode that nothing is fitted to."""
         return 2 * self.size.episodes // 3
 
+    def split(self, data: Latents) -> tuple[Latents, Latents]:
+        """What may be fitted to, and what is held out."""
+        cut = self.held_out
+        return Latents(*(part[:cut] for part in data)), Latents(*(part[cut:] for part in data))
+
     @cached_property
     def calibration(self) -> Calibration:
         """The checkpoint's, or one measured now on the fresh play that sections fit to."""
         if stored := self.facts.get("surprise"):
             return Calibration.model_validate(stored)
-        data = Latents(*(part[: self.held_out] for part in self.latents))
         harmless = harmless_changes(self.model, self.episodes.frames[: self.held_out])
-        return calibrate(self.model, data, harmless, "play collected by `wm_planner verify`")
+        return calibrate(self.model, self.split(self.latents)[0], harmless, "play collected by `wm_planner verify`")
+
+    def recalibrate(self) -> None:
+        """Calibrate surprise on fresh play and store it in the checkpoint."""
+        self.facts.pop("surprise", None)
+        self.facts["surprise"] = self.calibration.model_dump(mode="json")
+        save_checkpoint(self.checkpoint, self.model, self.facts)
 
     @torch.no_grad()
     def encode(self, frames: np.ndarray) -> Tensor:

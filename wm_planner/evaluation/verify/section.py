@@ -7,15 +7,17 @@ from typing import Any, Literal, NamedTuple
 
 
 class Verdict(NamedTuple):
-    """One measured number against its target."""
+    """One measured number against its target; without a target it is only reported."""
 
     measure: str
     measured: float
-    target: float
+    target: float | None
     sense: Literal[">=", "<="]
 
     @property
     def passed(self) -> bool:
+        if self.target is None:
+            return True
         return self.measured >= self.target if self.sense == ">=" else self.measured <= self.target
 
 

@@ -1,0 +1,71 @@
+"""`wm_planner verify`: the reality report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from wm_planner.cli.common import agent_config, clean_errors, console, write_json
+
+if TYPE_CHECKING:
+    from wm_planner.evaluation.verify.section import Section
+
+
+@clean_errors
+def verify(
+    task: Annotated[str, typer.Option(help="panda_reach, panda_push or rover_rooms")],
+    checkpoint: Annotated[Path | None, typer.Option(help="the shipped one when left out")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="minutes instead of an hour, with wider errors")] = False,
+    sections: Annotated[str, typer.Option(help="such as prediction,state; all when left out")] = "",
+    json: Annotated[Path | None, typer.Option(help="write the figures here")] = None,
+    html: Annotated[Path | None, typer.Option(help="write a self-contained page with plots here")] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="measure what surprises anew, and store it in the checkpoint")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="processes of the section that plans")] = 1,
+    set: Annotated[list[str] | None, typer.Option(help="agent setting, such as horizon=12")] = None,
+) -> None:
+    """Measure whether a model of the world is real: prediction, intervention, surprise, state, robustness."""
+    from wm_planner.configurator.paths import checkpoint_path
+    from wm_planner.evaluation.verify.lab import FULL, QUICK, Lab
+    from wm_planner.evaluation.verify.page import page
+    from wm_planner.evaluation.verify.verify import applicable, as_json, report_facts
+    from wm_planner.evaluation.verify.verify import verify as measure
+    from wm_planner.sim.tasks import get_task
+
+    path = checkpoint or checkpoint_path(task)
+    lab = Lab(get_task(task), path, QUICK if quick else FULL, agent_config(set or []), workers)
+    if calibrate:
+        lab.recalibrate()
+        console.print(f"stored in {path}: thresholds of surprise, from {lab.calibration.source}")
+    elif not lab.facts.get("surprise"):
+        console.print(f"{path.name} has no calibration of surprise: measured on fresh play (--calibrate stores it)")
+    names = [name.strip() for name in sections.split(",")] if sections else applicable(lab.task.with_cube)
+    try:
+        with console.status("") as status:
+            done = measure(lab, names, lambda name: status.update(f"{task}: {name}"))
+    finally:
+        lab.close()
+    facts = report_facts(lab, path, quick)
+    write_json(json, as_json(done, facts))
+    if html:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(page(done, facts))
+    console.print(_verdicts(done))
+    if not all(verdict.passed for section in done for verdict in section.verdicts):
+        raise typer.Exit(1)
+
+
+def _verdicts(sections: list[Section]) -> Table:
+    table = Table("section", "measure")
+    for column in ("measured", "target", ""):
+        table.add_column(column, justify="right")
+    for section in sections:
+        for v in section.verdicts:
+            target = "" if v.target is None else f"{v.sense} {v.target:g}"
+            word = "reported" if v.target is None else "[green]passed[/]" if v.passed else "[red]failed[/]"
+            table.add_row(section.name, v.measure, f"{v.measured:.3f}", target, word)
+    return table
