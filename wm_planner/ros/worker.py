@@ -14,6 +14,7 @@ import numpy as np
 
 from wm_planner.actor.agent import Agent, Plan
 from wm_planner.configurator.contract import Contract
+from wm_planner.perception.frozen import FrozenCheck
 from wm_planner.perception.image import PerceptionError
 from wm_planner.ros.inputs import Inputs, Observation, decode
 from wm_planner.ros.parameters import Settings
@@ -97,6 +98,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="world_model", daemon=True)
         # Of the worker's thread alone:
         self._surprise: Surprise | None = None
+        self._check_frozen = FrozenCheck(contract)
         self._applied: Goal | None = None
         self._observation: Observation | None = None
         self._planned = True
@@ -192,6 +194,7 @@ class Worker:
             self._reset = False
         if reset:
             self._agent.reset()
+            self._check_frozen.clear()
             self._observation, self._planned_at = None, None
         if settings.agent != self._agent.config:
             self._rebuild(settings)
@@ -230,6 +233,7 @@ class Worker:
         before, self._observation = self._observation, None
         try:
             observation = decode(raw, self._contract)
+            self._check_frozen(observation.frame, observation.joints)
         except PerceptionError as error:
             return self._shell.fault(str(error), raw.stamp)
         age = now - raw.stamp
@@ -242,6 +246,7 @@ class Worker:
             )
         if before is not None and raw.stamp < before.stamp:
             self._agent.reset()
+            self._check_frozen.clear()
             self._inputs.missed(settings.sync_tolerance, math.inf)  # they are of another run
             self._shell.rewound(f"image stamps went back from {before.stamp:.3f} to {raw.stamp:.3f} s")
         for began, action in self._shell.commanded():

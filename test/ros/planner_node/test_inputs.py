@@ -34,6 +34,10 @@ def _late_image(sensors: Sensors) -> None:
     sensors.image_delay = sensors.joint_delay = 7.0
 
 
+def _frozen(sensors: Sensors) -> None:
+    sensors.positions = [0.2, *Q[1:]]
+
+
 def _other_clock(sensors: Sensors) -> None:
     sensors.joint_delay = 3.0
 
@@ -52,6 +56,7 @@ FAULTS = {
     "joint names": (_renamed, "/joint_states: joints ['panda_joint1', "),
     "NaN joint": (_nan, "/joint_states: positions of ['panda_joint3'] are not finite, expected radians"),
     "old stamps": (_late_image, "older than the node's clock, expected within 5 s"),
+    "frozen camera": (_frozen, "/camera/image_raw: the picture has not changed in "),
     "other clock": (_other_clock, "stamps of /joint_states are "),
     "camera dies": (_no_images, "no image on /camera/image_raw for "),
     "joints die": (_no_joints, "no joint state on /joint_states for "),
