@@ -108,6 +108,8 @@ class Pilot:
         self._rate.tick(time.monotonic())
         if self._lockstep:
             self._latch.clear()
+            if self._caution.reason:
+                return self._zero(decision.plan.start)
             try:
                 self._send(decision, decision.plan.start, self._contract.dt)
             except (PerceptionError, UnsafeCommand) as error:
