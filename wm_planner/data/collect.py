@@ -12,7 +12,7 @@ import numpy as np
 from wm_planner.configurator.contract import load_contract
 from wm_planner.data.dataset import Episodes, write_episodes
 from wm_planner.sim.environment import Environment
-from wm_planner.sim.play import PLAY
+from wm_planner.sim.play import make_play
 from wm_planner.sim.tasks import COLLECTION, Task, get_task
 
 _environment: Environment | None = None
@@ -37,7 +37,7 @@ def collect_episode(env: Environment, seed: int, index: int, steps: int) -> tupl
     """One episode of play: frames, joints, actions, state."""
     rng = np.random.default_rng([seed, COLLECTION, index])
     observation = env.reset(env.task.sample(rng))
-    play = PLAY[env.task.name](env, rng)
+    play = make_play(env, rng, index)
     frames, joints = [observation.frame], [observation.joints]
     actions, state = [], [ground_truth(env)]
     for _ in range(steps):

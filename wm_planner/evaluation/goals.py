@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from wm_planner.data.collect import ground_truth
 from wm_planner.sim.environment import Environment
-from wm_planner.sim.play import PLAY
+from wm_planner.sim.play import PLAY, Play
+from wm_planner.sim.play.random import RandomPlay
 from wm_planner.sim.tasks import SceneState
 
 # placed: everything is put where it shall be, the robot anywhere; scripted: what play brings about from the
@@ -41,29 +41,16 @@ def make_goal(env: Environment, seed: int, kind: GoalKind = "placed") -> Goal:
     else:
         rng = np.random.default_rng([seed, _GOALS])
         env.reset(start)
-        act = PLAY[env.task.name](env, rng).act if kind == "scripted" else _random_motion(env, rng)
-        image = _play_out(env, act, int(rng.integers(30, 120)))
+        play = PLAY[env.task.name](env, rng) if kind == "scripted" else RandomPlay(env, rng)
+        image = _play_out(env, play, int(rng.integers(30, 120)))
     return Goal(start, image, env.task.position(env.world), ground_truth(env))
 
 
-def _play_out(env: Environment, act: Callable[[], np.ndarray], steps: int) -> np.ndarray:
-    """Act for at least `steps` control steps, until the position that counts is far enough from its start."""
+def _play_out(env: Environment, play: Play, steps: int) -> np.ndarray:
+    """Play for at least `steps` control steps, until the position that counts is far enough from its start."""
     begin = env.task.position(env.world)
     for step in range(_LONGEST):
-        env.step(act())
+        env.step(play.act())
         if step >= steps and env.distance(begin) >= env.task.min_distance:
             return env.image()
     raise RuntimeError(f"{env.task.name}: nothing had moved {env.task.min_distance} m after {_LONGEST} control steps")
-
-
-def _random_motion(env: Environment, rng: np.random.Generator) -> Callable[[], np.ndarray]:
-    """Velocities drawn afresh every half second or so: white noise would get nowhere."""
-    action = np.zeros(env.contract.action_dim)
-
-    def act() -> np.ndarray:
-        nonlocal action
-        if rng.random() < 0.15:
-            action = rng.uniform(-1.0, 1.0, env.contract.action_dim)
-        return action
-
-    return act

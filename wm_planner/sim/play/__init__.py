@@ -13,6 +13,7 @@ import numpy as np
 
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.play.push import PushPlay
+from wm_planner.sim.play.random import RandomPlay
 from wm_planner.sim.play.reach import ReachPlay
 from wm_planner.sim.play.rooms import RoomsPlay
 
@@ -30,3 +31,12 @@ PLAY: dict[str, Callable[[Environment, np.random.Generator], Play]] = {
     "panda_push": PushPlay,
     "rover_rooms": RoomsPlay,
 }
+
+# Of this many episodes one is random motion: a planner will try what scripts never do.
+RANDOM_EVERY = {"panda_push": 4}
+
+
+def make_play(env: Environment, rng: np.random.Generator, index: int) -> Play:
+    """The play of a collection's `index`-th episode."""
+    every = RANDOM_EVERY.get(env.task.name)
+    return RandomPlay(env, rng) if every and index % every == every - 1 else PLAY[env.task.name](env, rng)
