@@ -12,6 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from wm_planner.actor.agent import Agent, AgentConfig
+from wm_planner.actor.proposals import propose
 from wm_planner.cost.cost import total_cost
 from wm_planner.cost.prediction import Prediction
 from wm_planner.evaluation.report import percentiles
@@ -64,9 +65,11 @@ def _stages(
     model: WorldModel, agent: Agent, frame: np.ndarray, joints: np.ndarray, config: AgentConfig
 ) -> dict[str, Callable[[], Any]]:
     context = agent.memory.context()
-    candidates = config.solver.samples + config.policy_proposals
+    candidates = config.solver.samples
     actions = torch.zeros(candidates, config.horizon, model.contract.action_dim, device=model.device)
     begin = context.expand(candidates)
+    given = actions[:2]  # rest and the last plan
+    generator = torch.Generator(model.device)
     prediction = Prediction(*model.rollout(begin, actions), actions)
     goal = context.latents[0, -1]
     policy = Agent(model, config.model_copy(update={"mode": "policy"}))
@@ -74,7 +77,9 @@ def _stages(
     policy.observe(frame, joints, 0.0)
     return {
         "encode": lambda: agent.observe(frame, joints, 0.0),
-        "prior": lambda: agent._policy_rollouts(context, agent._goal),  # type: ignore[arg-type]
+        "prior": lambda: propose(
+            model, context, given, goal, config.policy_proposals, config.proposal_noise, generator
+        ),
         "rollout": lambda: model.rollout(begin, actions),
         "cost": lambda: total_cost(config.costs, model, prediction, goal),
         "plan": lambda: agent.plan(),

@@ -68,7 +68,7 @@ class Rover:
     """Two velocity-controlled wheels that turn as a twist of the base asks."""
 
     world_frame = "map"
-    joint_names = WHEELS
+    joint_names: tuple[str, ...] = WHEELS
 
     def __init__(self, client: Any, contract: Contract, command_timeout: float) -> None:
         action = contract.action
