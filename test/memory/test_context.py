@@ -102,6 +102,31 @@ def test_commands_running_backwards_forget_older_commands() -> None:
     np.testing.assert_allclose(memory.mean_action(20.0, 20.1), [0.5, 0.5])
 
 
+def test_a_moment_between_observations_is_interpolated() -> None:
+    memory = _memory([0.0, 0.09, 0.21])
+    moment = memory.at(0.15)
+    assert moment is not None and moment.time == 0.15
+    torch.testing.assert_close(moment.latent, torch.tensor([[0.15, 1.0]]))
+    torch.testing.assert_close(moment.joints, torch.tensor([[0.15]]))
+    assert memory.at(0.09) is not None
+    assert memory.at(-0.05) is None and memory.at(0.25) is None
+
+
+def test_nothing_is_interpolated_across_a_gap() -> None:
+    assert _memory([0.0, 0.4]).at(0.2) is None
+
+
+def test_context_of_an_earlier_time() -> None:
+    memory = _memory([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    for k in range(5):
+        memory.acted(0.1 * k, np.array([float(k), 0.0]))
+    context = memory.context_at(0.4)
+    assert context is not None
+    torch.testing.assert_close(context.latents[0, :, 0], torch.tensor([0.2, 0.3, 0.4]))
+    torch.testing.assert_close(context.actions[0, :, 0], torch.tensor([2.0, 3.0]))
+    assert memory.context_at(0.15) is None  # reaches back before the first observation
+
+
 def test_clear() -> None:
     memory = _memory([0.0])
     memory.acted(0.0, np.ones(2))

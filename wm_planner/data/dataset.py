@@ -43,15 +43,15 @@ def write_episodes(path: Path, episodes: Episodes, provenance: dict) -> None:
     partial.replace(path)
 
 
-def read_episodes(path: Path) -> Episodes:
-    """Read a dataset into memory.
+def read_episodes(path: Path, first: int | None = None) -> Episodes:
+    """Read a dataset, or its first episodes, into memory.
 
     Raises:
         DatasetError: the file is missing, truncated, or holds other arrays than expected.
     """
     try:
         with h5py.File(path, "r") as file:
-            arrays = {name: file[name][()] for name in ("frames", "joints", "actions", "state")}
+            arrays = {name: file[name][:first] for name in ("frames", "joints", "actions", "state")}
             contract = parse_contract(json.loads(file.attrs["contract"]), str(path))
     except FileNotFoundError:
         raise DatasetError(f"no dataset at {path}; make one with `wm_planner collect`") from None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wm_planner.evaluation.verify.figures import spread
 from wm_planner.evaluation.verify.lab import Lab
 from wm_planner.evaluation.verify.section import Section, Verdict
 from wm_planner.memory.context import Memory, Moment
@@ -90,6 +91,9 @@ def expectation(lab: Lab) -> Section:
             "median_nominal": round(float(np.median(p[:, 0])), 3),
             "grey_levels": round(float(np.mean(pixels[name])), 3),
         }
+    shown = {f"{name}{suffix}": p[:, k] for name, p in pairs.items() for k, suffix in ((1, ""), (0, ", without"))}
+    caption = f"Largest surprise within {WITHIN} frames, with each event and at the same moments without it."
+    section.figures.append(spread(shown, stop, "stop", "surprise", caption))
     section.data["stop_threshold"] = round(stop, 3)
     section.data["calibration"] = lab.calibration.source
     return section

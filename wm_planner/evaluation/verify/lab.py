@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wm_planner.actor.agent import AgentConfig
 from wm_planner.data.collect import collect_episode
-from wm_planner.data.dataset import Episodes
+from wm_planner.data.dataset import Episodes, read_episodes
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.play import PLAY, Play
 from wm_planner.sim.tasks import Task
@@ -27,10 +27,17 @@ _SCENES = 0xF2E5  # stream of random numbers: neither collection's nor evaluatio
 PLAY_SEED = 77_001  # of the fresh play; training and its data use small seeds
 
 
+class Playback(NamedTuple):
+    """Episodes of play and their latents."""
+
+    episodes: Episodes
+    latents: Latents
+
+
 class Size(NamedTuple):
     """How much is measured."""
 
-    episodes: int  # of fresh play; a third is held out from what is fitted
+    episodes: int  # of fresh play; many short ones, as what is fitted needs many scenes
     steps: int  # of each episode
     scenes: int  # of intervention
     contacts: int  # counterfactual scenes
@@ -38,17 +45,29 @@ class Size(NamedTuple):
     trials: int  # per factor
 
 
-FULL = Size(episodes=90, steps=100, scenes=100, contacts=200, events=100, trials=50)
-QUICK = Size(episodes=36, steps=60, scenes=20, contacts=40, events=30, trials=6)
+FULL = Size(episodes=300, steps=40, scenes=100, contacts=200, events=100, trials=50)
+QUICK = Size(episodes=90, steps=24, scenes=20, contacts=40, events=30, trials=6)
+_FITTED = 300  # episodes of a given dataset that probes are fitted to
 
 
 class Lab:
-    """One checkpoint, one task. Fresh play is collected when a section first asks for it."""
+    """One checkpoint, one task. Fresh play is collected when a section first asks for it.
 
-    def __init__(self, task: Task, checkpoint: Path, size: Size, agent: AgentConfig, workers: int = 1) -> None:
+    data: the dataset that probes are fitted to; two thirds of the fresh play when there is none.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        checkpoint: Path,
+        size: Size,
+        agent: AgentConfig | None = None,
+        workers: int = 1,
+        data: Path | None = None,
+    ) -> None:
         torch.set_num_threads(1)
         self.task, self.checkpoint, self.size = task, checkpoint, size
-        self.agent, self.workers = agent, workers  # of the section that plans
+        self.agent, self.workers, self._data = agent, workers, data
         self.env = Environment(task)
         self.model, self.facts = load_checkpoint(checkpoint, expected=self.env.contract)
 
@@ -74,33 +93,35 @@ class Lab:
         )
 
     @cached_property
-    def episodes(self) -> Episodes:
-        """Fresh play."""
+    def fresh(self) -> Playback:
+        """Play that nothing was trained on."""
         played = [collect_episode(self.env, PLAY_SEED, i, self.size.steps) for i in range(self.size.episodes)]
         frames, joints, actions, state = (np.stack(arrays) for arrays in zip(*played))
-        return Episodes(frames, joints, actions, state, self.env.contract)
+        return self._encoded(Episodes(frames, joints, actions, state, self.env.contract))
 
     @cached_property
-    def latents(self) -> Latents:
-        return encode_all(self.model, self.episodes)
+    def fit(self) -> Playback:
+        """What probes are fitted to."""
+        if self._data is not None:
+            return self._encoded(read_episodes(self._data, first=_FITTED))
+        return _part(self.fresh, slice(2 * self.size.episodes // 3))
 
-    @property
-    def held_out(self) -> int:
-        """Index of the first episode that nothing is fitted to."""
-        return 2 * self.size.episodes // 3
+    @cached_property
+    def held_out(self) -> Playback:
+        """Fresh play that nothing is fitted to."""
+        return self.fresh if self._data is not None else _part(self.fresh, slice(2 * self.size.episodes // 3, None))
 
-    def split(self, data: Latents) -> tuple[Latents, Latents]:
-        """What may be fitted to, and what is held out."""
-        cut = self.held_out
-        return Latents(*(part[:cut] for part in data)), Latents(*(part[cut:] for part in data))
+    def _encoded(self, episodes: Episodes) -> Playback:
+        return Playback(episodes, encode_all(self.model, episodes))
 
     @cached_property
     def calibration(self) -> Calibration:
-        """The checkpoint's, or one measured now on the fresh play that sections fit to."""
+        """The checkpoint's, or one measured now on fresh play."""
         if stored := self.facts.get("surprise"):
             return Calibration.model_validate(stored)
-        harmless = harmless_changes(self.model, self.episodes.frames[: self.held_out])
-        return calibrate(self.model, self.split(self.latents)[0], harmless, "play collected by `wm_planner verify`")
+        harmless = harmless_changes(self.model, self.fresh.episodes.frames)
+        source = f"{self.size.episodes} episodes of play collected by `wm_planner verify`"
+        return calibrate(self.model, self.fresh.latents, harmless, source)
 
     def recalibrate(self) -> None:
         """Calibrate surprise on fresh play and store it in the checkpoint."""
@@ -119,3 +140,9 @@ class Lab:
 
     def close(self) -> None:
         self.env.close()
+
+
+def _part(play: Playback, part: slice) -> Playback:
+    e = play.episodes
+    episodes = Episodes(e.frames[part], e.joints[part], e.actions[part], e.state[part], e.contract)
+    return Playback(episodes, Latents(*(array[part] for array in play.latents)))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from wm_planner.evaluation.verify.figures import curves, pictures
 from wm_planner.evaluation.verify.lab import Lab
+from wm_planner.evaluation.verify.ridge import Ridge
 from wm_planner.evaluation.verify.section import Figure, Section, Verdict
 from wm_planner.training.jepa import context_at_start
 from wm_planner.training.predictor import Latents
@@ -16,7 +17,6 @@ HORIZON = 16
 JUDGED = 8  # steps ahead
 _SHOWN = (1, 2, 4, 8, 16)
 _EVERY = 5  # steps between windows
-_RIDGE = 1e-2
 
 
 class LinearDynamics:
@@ -24,21 +24,14 @@ class LinearDynamics:
 
     def __init__(self, data: Latents, context_length: int) -> None:
         windows = _windows(data, context_length + 1, 1)
-        x = _features(*self._begin(windows, context_length))
-        y = torch.cat([windows.latents[:, -1], windows.joints[:, -1]], 1)
-        square = x.T @ x + _RIDGE * len(x) * torch.eye(x.shape[1])
-        self._weights = torch.linalg.solve(square, x.T @ y)
-
-    @staticmethod
-    def _begin(windows: Latents, length: int) -> tuple[Context, Tensor]:
-        z, q, a = windows
-        return context_at_start(z, q, a, length), a[:, length - 1]
+        x = _features(context_at_start(*windows, context_length), windows.actions[:, context_length - 1])
+        self._step = Ridge(x, torch.cat([windows.latents[:, -1], windows.joints[:, -1]], 1))
 
     def rollout(self, context: Context, actions: Tensor) -> Tensor:
         """Open-loop latents (B, H, D)."""
         latents = []
         for action in actions.unbind(1):
-            y = _features(context, action) @ self._weights
+            y = self._step(_features(context, action))
             split = context.latents.shape[-1]
             context = context.shift(y[:, :split], y[:, split:], action)
             latents.append(y[:, :split])
@@ -46,8 +39,7 @@ class LinearDynamics:
 
 
 def _features(context: Context, action: Tensor) -> Tensor:
-    parts = [context.latents.flatten(1), context.joints.flatten(1), context.actions.flatten(1), action]
-    return torch.cat([*parts, torch.ones(len(action), 1)], 1)
+    return torch.cat([context.latents.flatten(1), context.joints.flatten(1), context.actions.flatten(1), action], 1)
 
 
 def _windows(data: Latents, length: int, every: int) -> Latents:
@@ -64,8 +56,7 @@ def _windows(data: Latents, length: int, every: int) -> Latents:
 def prediction(lab: Lab) -> Section:
     """Open-loop latent error by horizon on held-out play."""
     model, c = lab.model, lab.model.contract.context_length
-    fit, held = lab.split(lab.latents)
-    windows = _windows(held, c + HORIZON, _EVERY)
+    windows = _windows(lab.held_out.latents, c + HORIZON, _EVERY)
     real, ahead = windows.latents[:, c:], windows.actions[:, c - 1 :]
     begin = context_at_start(*windows, c)
     imagined = model.rollout(begin, ahead)[0]
@@ -75,7 +66,7 @@ def prediction(lab: Lab) -> Section:
     series = {
         "world model, open loop": imagined,
         "last latent copied": windows.latents[:, c - 1 : c],
-        "linear dynamics, open loop": LinearDynamics(fit, c).rollout(begin, ahead),
+        "linear dynamics, open loop": LinearDynamics(lab.fit.latents, c).rollout(begin, ahead),
         "one step from the true encoding": one_step,
     }
     errors = {name: (guess - real).square().mean((0, 2)).tolist() for name, guess in series.items()}
@@ -103,7 +94,7 @@ def _from(windows: Latents, step: int) -> Latents:
 
 def _imagined(lab: Lab, windows: Latents, imagined: Tensor) -> Figure:
     """What the decoder draws of the two windows in which most changes, beneath what was seen."""
-    c, held = lab.model.contract.context_length, lab.episodes.frames[lab.held_out :]
+    c, held = lab.model.contract.context_length, lab.held_out.episodes.frames
     change = (windows.latents[:, -1] - windows.latents[:, c - 1]).square().mean(-1)
     rows = {}
     for number, window in enumerate(change.topk(2).indices.tolist(), 1):

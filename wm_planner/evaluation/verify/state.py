@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from wm_planner.evaluation.verify.figures import bars
-from wm_planner.evaluation.verify.lab import Lab
+from wm_planner.evaluation.verify.lab import Lab, Playback
+from wm_planner.evaluation.verify.ridge import Ridge, r2
 from wm_planner.evaluation.verify.section import Section, Verdict
-from wm_planner.training.probe import linear_probe, positions
+from wm_planner.training.probe import positions
 
 TARGET = 0.98
 _STILL = 0.005  # standard deviation, metres, below which a coordinate says nothing
@@ -15,12 +17,9 @@ _STILL = 0.005  # standard deviation, metres, below which a coordinate says noth
 
 def state(lab: Lab) -> Section:
     """R2 on held-out fresh play: positions and orientation from one latent, velocities from two."""
-    z = lab.latents.latents.numpy()
-    truth, dt = lab.episodes.state, lab.env.contract.dt
-    rate = np.diff(truth, axis=1) / dt
-    one, two = z[:, 1:], np.concatenate([z[:, :-1], z[:, 1:]], -1)
-    place, speed = _r2(lab, one, truth[:, 1:]), _r2(lab, two, rate)
-    where = positions(lab.episodes)
+    truth, where = lab.held_out.episodes.state, positions(lab.held_out.episodes)
+    place = _r2(*_placed(lab.fit), *_placed(lab.held_out))
+    speed = _r2(*_moving(lab.fit), *_moving(lab.held_out))
     located = {i for columns in where.values() for i in range(*columns.indices(truth.shape[-1]))}
     values: dict[str, dict[str, float]] = {"position": {}, "velocity": {}, "orientation": {}}
     for thing, columns in where.items():
@@ -47,8 +46,18 @@ def state(lab: Lab) -> Section:
     return section
 
 
-def _r2(lab: Lab, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Of every column of y (N, T, K), fitted from x (N, T, D) on the first episodes, on those held out."""
-    cut = lab.held_out
-    parts = (x[:cut], y[:cut], x[cut:], y[cut:])
-    return linear_probe(*(part.reshape(-1, part.shape[-1]) for part in parts))[0]
+def _placed(play: Playback) -> tuple[Tensor, Tensor]:
+    """Latents (N, D) and true states (N, K)."""
+    return play.latents.latents.flatten(0, 1), torch.from_numpy(play.episodes.state).flatten(0, 1)
+
+
+def _moving(play: Playback) -> tuple[Tensor, Tensor]:
+    """Two latents in a row (N, 2 D) and the rate at which the true state changed between them (N, K)."""
+    z, state = play.latents.latents, torch.from_numpy(play.episodes.state)
+    rate = (state[:, 1:] - state[:, :-1]) / play.episodes.contract.dt
+    return torch.cat([z[:, :-1], z[:, 1:]], -1).flatten(0, 1), rate.flatten(0, 1)
+
+
+def _r2(x: Tensor, y: Tensor, held_x: Tensor, held_y: Tensor) -> Tensor:
+    """Of every column (K,): fitted to the first pair, on the second."""
+    return r2(Ridge(x, y)(held_x), held_y)
