@@ -9,13 +9,21 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
 
-from wm_planner.evaluation.realtime import evaluate, node_parameters
+from wm_planner.evaluation.realtime import alarms, evaluate, node_parameters
 from wm_planner.sim.tasks import get_task
 
 
 def test_agent_settings_become_node_parameters() -> None:
     settings = ["horizon=12", "solver.name=cem", "solver.samples=32", "mode=policy"]
     assert node_parameters(settings) == {"horizon": 12, "solver": "cem", "samples": 32, "mode": "policy"}
+
+
+def test_alarms_are_counted_when_they_begin() -> None:
+    speeds = [1, 1, 0.3, 0.3, 1, 0, 0, 0.3, 0, 0.3, 1, *[1] * 89]
+    statuses = [{"speed": str(speed), "surprise": "1.0"} for speed in speeds]
+    assert alarms(statuses, 0.1) == {"slowed": 120.0, "stopped": 120.0}  # two of each in ten seconds
+    assert alarms(statuses[:2], 0.1) == {"slowed": 0.0, "stopped": 0.0}
+    assert alarms([{"state": "planning"}], 0.1) is None
 
 
 def test_reaches_goals_over_ros_and_leaves_nothing_running(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wm_planner.configurator.contract import load_contract
 from wm_planner.configurator.paths import checkpoint_path
 from wm_planner.configurator.stack import running, stack
 from wm_planner.evaluation.evaluate import scene_seed
@@ -93,4 +94,21 @@ def summarise(
     result = report(task.name, trials, seed, (checkpoint or checkpoint_path(task.name)).name, "planner")
     rates = [float(s["rate_hz"]) for s in busy if float(s.get("rate_hz", 0)) > 0]
     latency = [float(s["image_to_command_ms"]) for s in busy if "image_to_command_ms" in s]
-    return result | {"rate_hz": percentiles(rates)["p50"], "image_to_command_ms": percentiles(latency)}
+    return result | {
+        "rate_hz": percentiles(rates)["p50"],
+        "image_to_command_ms": percentiles(latency),
+        "alarms_per_ten_minutes": alarms(statuses, load_contract(task.contract).dt),
+    }
+
+
+def alarms(statuses: list[dict[str, str]], dt: float) -> dict[str, float] | None:
+    """How often surprise slowed and stopped the robot; statuses `dt` s apart. None where surprise was not judged."""
+    if not any("surprise" in s for s in statuses):
+        return None
+    speeds = [float(s.get("speed", 1.0)) for s in statuses]
+    changes = list(zip([1.0, *speeds], speeds))
+    per = 600.0 / (len(speeds) * dt)
+    return {
+        "slowed": round(per * sum(now < 1.0 <= before for before, now in changes), 2),
+        "stopped": round(per * sum(now <= 0.0 < before for before, now in changes), 2),
+    }
