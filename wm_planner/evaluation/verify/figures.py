@@ -24,7 +24,8 @@ _STYLE: dict[Any, Any] = {
     "grid.color": "#e4e7ec",
     "axes.axisbelow": True,
 }
-_GOOD, _BAD, _LINE = "#2f6fb2", "#c4572e", "#555555"
+_GOOD, _BAD = "#2f6fb2", "#c4572e"
+_TICKS = (0.03, 0.1, 0.3, 1, 3, 10, 30, 100)  # of logarithmic axes
 _COLOURS = (_GOOD, "#8a8f98", _BAD, "#3a8f5c", "#8257a5")
 
 
@@ -62,15 +63,19 @@ def bars(values: Mapping[str, float], targets: Mapping[str, float], label: str, 
 def spread(groups: Mapping[str, np.ndarray], line: float, line_name: str, label: str, caption: str) -> Figure:
     """Every value of some groups as a dot, on a logarithmic axis, and a line."""
     with rc_context(_STYLE):
-        canvas, axes = _canvas(6.4, 0.9 + 0.34 * len(groups))
+        canvas, axes = _canvas(6.4, 1.4 + 0.34 * len(groups))
         rng = np.random.default_rng(0)
         for row, values in enumerate(groups.values()):
             jitter = row + rng.uniform(-0.25, 0.25, len(values))
             axes.plot(values, jitter, ".", color=_COLOURS[row % 2], markersize=4, alpha=0.7)
         axes.axvline(line, color=_BAD, linewidth=1.5)
-        axes.text(line, -0.75, line_name, color=_BAD, ha="center", fontsize=9)
+        axes.set_title(f"line: {line_name}", color=_BAD, fontsize=9, loc="right")
         axes.set(xlabel=label, xscale="log", yticks=range(len(groups)), yticklabels=list(groups))
-        axes.invert_yaxis()
+        axes.set_ylim(len(groups) - 0.5, -0.5)
+        axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+        axes.minorticks_off()
+        everything = np.concatenate([*groups.values(), [line]])
+        axes.set_xlim(0.8 * everything.min(), 1.25 * everything.max())
         axes.grid(axis="y", visible=False)
         return _svg(canvas, caption)
 
