@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from wm_planner.actor.agent import AgentConfig
+from wm_planner.actor.agent import Agent, AgentConfig, Plan
 from wm_planner.actor.solver import SolverConfig
 from wm_planner.configurator.contract import Contract
 from wm_planner.configurator.paths import checkpoint_path
@@ -43,6 +44,39 @@ def test_the_rover_is_planned_for_like_the_arm(
     one, two = (Evaluator(task, "planner", path, CHEAP).trial(8) for _ in range(2))
     assert not one.success and len(one.plan_ms) == 4
     assert one.distance == two.distance > 0.3
+
+
+def test_late_observations_are_planned_from_with_the_actions_since(
+    small_model: WorldModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, small_model, {})
+    plans: list[tuple[int, Plan]] = []
+    plan = Agent.plan
+
+    def watched(agent: Agent, committed: np.ndarray | None = None) -> Plan:
+        made = plan(agent, committed)
+        plans.append((0 if committed is None else len(committed), made))
+        return made
+
+    monkeypatch.setattr(Agent, "plan", watched)
+    task = replace(get_task("panda_push"), max_steps=6)
+    Evaluator(task, "planner", path, CHEAP, factor="latency 2").trial(8)
+    assert [late for late, _ in plans] == [0, 1, 2, 2, 2, 2]
+    taken = [made.actions[late] for late, made in plans]
+    for k, (late, made) in enumerate(plans):
+        assert made.start == pytest.approx((k - late) * small_model.contract.dt)
+        np.testing.assert_allclose(made.actions[:late], np.reshape(taken[k - late : k], (late, 2)), atol=1e-6)
+
+
+def test_a_factor_is_the_same_in_every_run_of_a_scene(small_model: WorldModel, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, small_model, {})
+    task = replace(get_task("panda_push"), max_steps=3)
+    varied = Evaluator(task, "planner", path, CHEAP, factor="camera 5 cm")
+    varied.trial(8)
+    again = Evaluator(task, "planner", path, CHEAP, factor="camera 5 cm")
+    assert again.trial(9).distance == varied.trial(9).distance
 
 
 def test_random_actions_do_not_push_cubes_home() -> None:
