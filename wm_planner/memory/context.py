@@ -51,10 +51,12 @@ class Memory:
 
     def mean_action(self, start: float, end: float) -> np.ndarray:
         """Time average, shape (A,), of the actions in effect between two times; rest counts as zero."""
-        total = np.zeros(self._action_dim)
-        commands = list(self._commands)
-        for (begin, action), (until, _) in zip(commands, [*commands[1:], (np.inf, None)]):
+        total, until = np.zeros(self._action_dim), np.inf
+        for begin, action in reversed(self._commands):
             total += max(min(until, end) - max(begin, start), 0.0) * action
+            if begin <= start:
+                break
+            until = begin
         return total / (end - start)
 
     @property
