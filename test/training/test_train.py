@@ -219,3 +219,12 @@ def test_probe_counts_a_constant_error(rng: np.random.Generator) -> None:
     r2, residual = linear_probe(x, y, other, shifted)
     np.testing.assert_allclose(residual, -3.0, atol=1e-9)
     assert r2[0] < 0
+
+
+def test_a_clone_trains_encoder_and_policy_alone(episodes: Episodes, small_config: ModelConfig, tmp_path: Path) -> None:
+    run = _Run(tmp_path, episodes, _config(small_config, objective="clone", jepa_steps=200))
+    assert set(run.losses) == set(run.facts["seconds"]) == {"clone"}
+    first, last = (run.losses["clone"][k]["clone"] for k in (0, -1))
+    assert last < 0.8 * first
+    model = load_checkpoint(run.checkpoint, "cpu").model
+    assert not model.predictor.leave[1].weight.any()  # never trained

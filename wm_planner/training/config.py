@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from wm_planner.world_model.config import ModelConfig
@@ -12,6 +14,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    objective: Literal["world model", "clone"] = Field("world model", description="clone: the baseline without one")
     model: ModelConfig = ModelConfig()
     seed: int = 0
     device: str = "auto"

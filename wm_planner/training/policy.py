@@ -24,6 +24,12 @@ def mixture_nll(log_weights: Tensor, means: Tensor, action: Tensor) -> Tensor:
     return -torch.logsumexp(log_weights - 0.5 * distance / POLICY_STD**2, -1)
 
 
+def hindsight(rng: np.random.Generator, now: np.ndarray, end: int, mean_steps: float) -> np.ndarray:
+    """Moments after `now` (B,), until `end`, to call goals: most of them soon."""
+    soon = np.minimum(now + rng.geometric(1 / mean_steps, size=len(now)), end)
+    return np.where(rng.random(len(now)) < 0.7, soon, rng.integers(now + 1, end + 1))
+
+
 class PolicyLoss:
     """Loss terms of one optimiser step over the policy; the critic must be trained."""
 
@@ -47,8 +53,7 @@ class PolicyLoss:
     def _goals(self, rng: np.random.Generator, episode: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Indices of goals: reached later in the same episode, mostly soon, or a third of them from anywhere."""
         cfg, (n, t) = self._config, self._data.actions.shape[:2]
-        soon = np.minimum(now + rng.geometric(1 / cfg.goal_steps, size=len(now)), t)
-        later = np.where(rng.random(len(now)) < 0.7, soon, rng.integers(now + 1, t + 1))
+        later = hindsight(rng, now, t, cfg.goal_steps)
         other = rng.random(len(now)) < 1 / 3
         return (
             np.where(other, rng.integers(n, size=len(now)), episode),

@@ -16,6 +16,7 @@ from wm_planner.data.dataset import Episodes
 from wm_planner.perception.encoder import StateEncoder
 from wm_planner.training.augment import moved_camera
 from wm_planner.training.calibrate import calibrate, harmless_changes
+from wm_planner.training.clone import CloneLoss
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.critic import CriticLoss
 from wm_planner.training.jepa import JEPALoss
@@ -26,6 +27,8 @@ from wm_planner.training.probe import HORIZONS, probe
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
+
+Fit = Callable[..., float]  # `optimise` of one run
 
 VALIDATION_EPISODES = 20  # the last ones of a dataset; never trained on
 
@@ -69,7 +72,6 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run.mkdir(parents=True, exist_ok=True)
-    seconds: dict[str, float] = {}
     training, validation = split(episodes)
     needed = episodes.contract.context_length + max(*HORIZONS, config.jepa_rollout, config.rollout_length)
     if episodes.actions.shape[1] < needed:
@@ -82,7 +84,37 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     if isinstance(model.encoder, StateEncoder):
         model.encoder.mean.copy_(torch.from_numpy(training.state.mean((0, 1))))
         model.encoder.std.copy_(torch.from_numpy(training.state.std((0, 1)) + 1e-6))
-    else:
+    stages = _clone if config.objective == "clone" else _world_model
+    seconds = stages(model, training, config, fit)
+
+    facts = {
+        "version": __version__,
+        "task": episodes.contract.name,
+        "seconds": {stage: round(value) for stage, value in seconds.items()},
+        "config": config.model_dump(mode="json"),
+        "episodes": list(training.actions.shape[:2]),
+        "surprise": _calibration(model, validation),
+        "validation": probe(model, encode_all(model, training), training, encode_all(model, validation), validation),
+    }
+    save_checkpoint(output, model, facts)
+    (run / "metrics.json").write_text(json.dumps(facts, indent=2))
+    return facts
+
+
+def _clone(model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit) -> dict[str, float]:
+    """The baseline: encoder and policy alone."""
+    model.train()
+    parameters = [*model.encoder.parameters(), *model.policy.parameters()]
+    return {
+        "clone": fit("clone", model, parameters, CloneLoss(model, training, config), config.jepa_steps, config.jepa_lr)
+    }
+
+
+def _world_model(model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit) -> dict[str, float]:
+    """All stages; returns the seconds each took."""
+    seconds: dict[str, float] = {}
+    sees = not isinstance(model.encoder, StateEncoder)
+    if sees:
         model.train()
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
         loss = JEPALoss(model, training, config)
@@ -106,23 +138,11 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     )
     policy = PolicyLoss(model, latents, config)
     seconds["policy"] = fit("policy", model, [*model.policy.parameters()], policy, config.policy_steps, config.heads_lr)
-    if not isinstance(model.encoder, StateEncoder):
+    if sees:
         parameters = [*model.decoder.parameters()]
         decode = _decoder_loss(model, training.frames, latents.latents, config)
         seconds["decoder"] = fit("decoder", model, parameters, decode, config.decoder_steps, 1e-3)
-
-    facts = {
-        "version": __version__,
-        "task": episodes.contract.name,
-        "seconds": {stage: round(value) for stage, value in seconds.items()},
-        "config": config.model_dump(mode="json"),
-        "episodes": list(training.actions.shape[:2]),
-        "surprise": _calibration(model, validation),
-        "validation": probe(model, encode_all(model, training), training, encode_all(model, validation), validation),
-    }
-    save_checkpoint(output, model, facts)
-    (run / "metrics.json").write_text(json.dumps(facts, indent=2))
-    return facts
+    return seconds
 
 
 def _calibration(model: WorldModel, validation: Episodes) -> dict:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from wm_planner.sim.environment import Environment
-from wm_planner.sim.play.push import PushPlay, push_step
+from wm_planner.sim.play.push import PushPlay, push_step, round_the_cube
+from wm_planner.sim.world import SceneState
 
 Environments = Callable[[str], Environment]
 
@@ -48,3 +49,15 @@ def test_push_play_touches_the_cube(environment: Environments) -> None:
             env.step(play.act())
         moved += np.linalg.norm(env.world.cube_pose()[:2] - before) > 0.02
     assert moved >= 2
+
+
+def test_leaving_goes_round_the_cube(environment: Environments) -> None:
+    env = environment("panda_push")
+    env.world.reset(SceneState((0.40, 0.0, 0.02), (0.50, 0.005, 0.3)))
+    cube, beyond = env.world.cube_pose()[:2], np.array([0.62, 0.0])
+    limit = np.array(env.contract.action.limit)
+    for _ in range(40):
+        tool = env.world.panda.tool_position()[:2]
+        env.step(np.clip(round_the_cube((beyond - tool) / 0.1, tool - cube) / limit, -1.0, 1.0))
+    assert np.linalg.norm(env.world.panda.tool_position()[:2] - beyond) < 0.02
+    assert np.linalg.norm(env.world.cube_pose()[:2] - cube) < 0.002
