@@ -22,6 +22,7 @@ def evaluate(
     policy: Annotated[str, typer.Option(help="planner, random or true-state")] = "planner",
     goals: Annotated[str, typer.Option(help="placed, or brought about by scripted or random motion")] = "placed",
     workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 1,
+    lamp: Annotated[float | None, typer.Option(help="a lamp follows this share of the actions")] = None,
     set: Annotated[list[str] | None, typer.Option(help="agent setting, such as horizon=12 or mode=policy")] = None,
 ) -> None:
     """Measure success on held-out goals."""
@@ -38,6 +39,8 @@ def evaluate(
         raise ValueError(f"goals are {goals!r}, expected one of {list(kinds)}")
     if ros and goals != "placed":
         raise ValueError(f"--ros takes placed goals, found --goals {goals}")
+    if ros and lamp is not None:
+        raise ValueError(f"--ros has no lamp, found --lamp {lamp}")
     if ros and policy != "planner":
         raise ValueError(f"--ros runs the planner node, found --policy {policy}")
     with progress_bar() as bar:
@@ -55,7 +58,18 @@ def evaluate(
             report = realtime(get_task(task), episodes, seed, checkpoint, set or [], show)
         else:
             config = agent_config(set or [])
-            report = lockstep(get_task(task), episodes, seed, policy, checkpoint, config, workers, goals, show)  # type: ignore[arg-type]
+            report = lockstep(
+                get_task(task),
+                episodes,
+                seed,
+                policy,
+                checkpoint,
+                config,
+                workers,
+                goals,
+                show,
+                lamp=lamp,  # type: ignore[arg-type]
+            )
     write_json(json, report)
     table = Table("", "value")
     for name, value in report.items():

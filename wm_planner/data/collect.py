@@ -50,9 +50,9 @@ def collect_episode(env: Environment, seed: int, index: int, steps: int) -> tupl
     return np.stack(frames), np.array(joints, np.float32), np.array(actions, np.float32), np.stack(state)
 
 
-def _start(task: str) -> None:
+def _start(task: str, lamp: float | None) -> None:
     global _environment
-    _environment = Environment(get_task(task))
+    _environment = Environment(get_task(task), lamp=lamp)
 
 
 def _episode(seed: int, index: int, steps: int) -> tuple[int, tuple[np.ndarray, ...]]:
@@ -68,11 +68,12 @@ def collect(
     seed: int,
     workers: int,
     progress: Callable[[int], None] = lambda done: None,
+    lamp: float | None = None,
 ) -> None:
-    """Play `episodes` episodes of `steps` control steps and write them to `path`."""
+    """Play `episodes` episodes of `steps` control steps and write them to `path`; lamp: see `Environment`."""
     done: dict[int, tuple[np.ndarray, ...]] = {}
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task.name,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task.name, lamp)) as pool:
         futures = [pool.submit(_episode, seed, index, steps) for index in range(episodes)]
         for future in as_completed(futures):
             index, arrays = future.result()
@@ -84,5 +85,6 @@ def collect(
         "seed": seed,
         "episodes": episodes,
         "steps": steps,
+        "lamp": lamp,
     }
     write_episodes(path, Episodes(frames, joints, actions, state, load_contract(task.contract)), provenance)

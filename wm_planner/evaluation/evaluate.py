@@ -50,10 +50,11 @@ class Evaluator:
         config: AgentConfig,
         goals: GoalKind = "placed",
         factor: str | None = None,
+        lamp: float | None = None,
     ) -> None:
         torch.set_num_threads(1)
         self._policy, self._goals, self._factor = policy, goals, factor
-        self._env = Environment(task)
+        self._env = Environment(task, lamp=lamp)
         if policy != "random":
             model = load_checkpoint(checkpoint, expected=self._env.contract).model.for_planning()
             self._agent = Agent(model, config)
@@ -96,10 +97,16 @@ class Evaluator:
 
 
 def _start(
-    task: str, policy: Policy, checkpoint: Path, config: AgentConfig, goals: GoalKind, factor: str | None
+    task: str,
+    policy: Policy,
+    checkpoint: Path,
+    config: AgentConfig,
+    goals: GoalKind,
+    factor: str | None,
+    lamp: float | None,
 ) -> None:
     global _worker
-    _worker = Evaluator(get_task(task), policy, checkpoint, config, goals, factor)
+    _worker = Evaluator(get_task(task), policy, checkpoint, config, goals, factor, lamp)
 
 
 def _trial(seed: int) -> Trial:
@@ -118,18 +125,20 @@ def evaluate(
     goals: GoalKind = "placed",
     progress: Callable[[Trial], None] = lambda trial: None,
     factor: str | None = None,
+    lamp: float | None = None,
 ) -> dict:
     """Run trials and report; see `report` for the keys.
 
     Args:
         factor: one of FACTORS, varied in every trial.
+        lamp: share of the actions that a lamp in the picture follows; None: there is no lamp.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
     """
     checkpoint = checkpoint or default_checkpoint(task, policy)
     seeds = [scene_seed(seed, episode) for episode in range(episodes)]
-    arguments = (task.name, policy, checkpoint, config or AgentConfig(), goals, factor)
+    arguments = (task.name, policy, checkpoint, config or AgentConfig(), goals, factor, lamp)
     trials: dict[int, Trial] = {}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:
         for future in as_completed([pool.submit(_trial, s) for s in seeds]):
@@ -137,4 +146,4 @@ def evaluate(
             trials[trial.scene_seed] = trial
             progress(trial)
     name = "" if policy == "random" else checkpoint.name
-    return report(task.name, [trials[s] for s in seeds], seed, name, policy) | {"goals": goals}
+    return report(task.name, [trials[s] for s in seeds], seed, name, policy) | {"goals": goals, "lamp": lamp}

@@ -11,6 +11,7 @@ import numpy as np
 from wm_planner.actor.limiter import Limiter
 from wm_planner.configurator.contract import load_contract
 from wm_planner.perception.image import to_frame
+from wm_planner.sim.lamp import Lamp
 from wm_planner.sim.tasks import Task
 from wm_planner.sim.world import PHYSICS_DT, SceneState, World
 
@@ -30,10 +31,14 @@ def _perfect(image: np.ndarray) -> np.ndarray:
 class Environment:
     """Lockstep: the simulation advances one control step per `step`, and waits in between."""
 
-    def __init__(self, task: Task, gui: bool = False) -> None:
+    def __init__(self, task: Task, gui: bool = False, lamp: float | None = None) -> None:
+        """Args:
+        lamp: there is one, and it follows this share of the actions; see `Lamp`.
+        """
         self.task = task
         self.contract = load_contract(task.contract)
         self.world = World(self.contract, task.camera, task.with_cube, gui)
+        self._lamp = None if lamp is None else Lamp(self.world.client, task.lamp, lamp)
         self._limiter = Limiter(self.contract)
         self._physics_steps = round(self.contract.dt / PHYSICS_DT)
         self._command = np.zeros(self.contract.action_dim)
@@ -44,6 +49,8 @@ class Environment:
     def reset(self, scene: SceneState) -> Observation:
         self.world.reset(scene)
         self._command = np.zeros(self.contract.action_dim)
+        self._lamp_rng = np.random.default_rng(np.abs(np.array(scene.robot) * 1e6).astype(np.int64))
+        self._show_lamp(self._command)
         self._seen = deque([self.observe()], maxlen=1 + self.latency)
         return self._seen[0]
 
@@ -57,12 +64,13 @@ class Environment:
         self._command = self._limiter(action, q, self._command, self.contract.dt)
         self.world.robot.command(self._command, self.world.time)
         self.world.step(self._physics_steps)
+        self._show_lamp(action)
         self._seen.append(self.observe())
         return self._seen[0]
 
     def image_of(self, scene: SceneState) -> np.ndarray:
         """The camera's image, (height, width, 3) uint8 RGB, of a scene put in place and settled."""
-        self.world.reset(scene)
+        self.reset(scene)
         self.world.step(self._physics_steps)
         return self.image()
 
@@ -70,6 +78,10 @@ class Environment:
         """What the camera sees now, (height, width, 3) uint8 RGB."""
         camera = self.contract.cameras[0]
         return self.sensor(self.world.render(camera.width, camera.height))
+
+    def _show_lamp(self, action: np.ndarray) -> None:
+        if self._lamp:
+            self._lamp.show(action, self._lamp_rng)
 
     def save(self) -> tuple:
         """Snapshot for `restore`; free it with `forget`."""

@@ -27,6 +27,7 @@ class Task:
     hold: int  # consecutive steps within tolerance that make a success
     max_steps: int
     min_distance: float  # between start and goal
+    lamp: tuple[float, float, float]  # where a lamp is seen but in nobody's way
 
     def start_and_goal(self, seed: int) -> tuple[SceneState, SceneState]:
         """A start and a goal scene at least `min_distance` apart; the same for the same seed."""
@@ -91,6 +92,7 @@ TASKS = {
             hold=10,
             max_steps=60,
             min_distance=0.06,
+            lamp=(0.75, -0.30, 0.0),
         ),
         Task(
             name="panda_push",
@@ -105,6 +107,7 @@ TASKS = {
             hold=10,
             max_steps=150,
             min_distance=0.06,
+            lamp=(0.72, -0.17, 0.0),
         ),
         Task(
             name="rover_rooms",
@@ -119,6 +122,7 @@ TASKS = {
             hold=10,
             max_steps=150,  # both rooms end to end take 60 to 80
             min_distance=0.5,  # which leaves more than half of the goals in the other room
+            lamp=(0.0, -0.80, 0.15),
         ),
     )
 }
