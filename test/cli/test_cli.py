@@ -24,7 +24,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     data, model, report = tmp_path / "play.h5", tmp_path / "m.safetensors", tmp_path / "report.json"
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        "threads: 1\njepa_steps: 2\njepa_batch: 4\npredictor_steps: 2\nrollout_batch: 4\n"
+        "threads: 1\njepa_steps: 2\nrefine_steps: 2\njepa_batch: 4\npredictor_steps: 2\nrollout_batch: 4\n"
         "critic_steps: 2\npolicy_steps: 2\nheads_batch: 8\ndecoder_steps: 2\n"
         "model: {conv_channels: [8, 8, 8, 8], conv_hidden: 16, latent_dim: 16, predictor_width: 32, head_width: 32}\n"
     )

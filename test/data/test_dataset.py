@@ -22,6 +22,7 @@ def episodes(push_contract: Contract, rng: np.random.Generator) -> Episodes:
         joints=rng.normal(size=(N, T + 1, 7)).astype(np.float32),
         actions=rng.uniform(-1, 1, (N, T, 2)).astype(np.float32),
         state=rng.normal(size=(N, T + 1, 7)).astype(np.float32),
+        attempts=np.zeros((N, T), np.int32),
         contract=push_contract,
     )
 

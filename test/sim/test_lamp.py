@@ -54,5 +54,5 @@ def test_the_lamp_is_seen_and_touches_nothing() -> None:
 
 
 def test_a_share_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="follows 1.5 of the actions"):
+    with pytest.raises(ValueError, match=r"follows 1\.5 of the actions"):
         Environment(get_task("panda_push"), lamp=1.5)

@@ -1,12 +1,13 @@
-"""The critic: a quasimetric by construction, and the temporal distance by training."""
+"""The critic: how soon play gets somewhere when it goes about it well."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from wm_planner.training.config import TrainConfig
-from wm_planner.training.critic import CriticLoss
+from wm_planner.training.critic import CriticLoss, pinball
 from wm_planner.training.predictor import Latents
 from wm_planner.world_model.heads import Critic
 
@@ -19,9 +20,10 @@ class _Model(nn.Module):
 
 
 def _ring(reverse: bool = True) -> Latents:
-    """A walk on a ring of 24 places, forwards, or a random half of the time back."""
+    """Walks on a ring of 24 places, forwards, or half of them back."""
     generator = torch.Generator().manual_seed(0)
-    step = torch.ones(200, 40) if not reverse else 2.0 * torch.randint(0, 2, (200, 40), generator=generator) - 1.0
+    way = 2.0 * torch.randint(0, 2, (200, 1), generator=generator) - 1.0 if reverse else torch.ones(200, 1)
+    step = way.expand(200, 40)
     start = torch.randint(0, 24, (200, 1), generator=generator)
     place = torch.cat([start, start + step.cumsum(1)], 1)
     angle = place * (2 * torch.pi / 24)
@@ -31,14 +33,13 @@ def _ring(reverse: bool = True) -> Latents:
 
 def _trained(data: Latents) -> Critic:
     model = _Model()
-    config = TrainConfig(heads_batch=256, critic_reach=30.0)
-    loss = CriticLoss(model, data, config)  # type: ignore[arg-type]
+    ends = np.full(data.actions.shape[:2], data.actions.shape[1])
+    loss = CriticLoss(model, data, ends, TrainConfig(heads_batch=256))  # type: ignore[arg-type]
     optimiser = torch.optim.Adam(model.parameters(), 2e-3)
-    for step in range(500):
+    for step in range(600):
         optimiser.zero_grad()
         sum(loss(step).values()).backward()  # type: ignore[union-attr]
         optimiser.step()
-        loss.track()
     return model.critic.requires_grad_(False)
 
 
@@ -49,23 +50,26 @@ def _from_first(critic: Critic) -> Tensor:
     return critic(places[:1], places)
 
 
-def test_distance_both_ways_round_a_ring() -> None:
+def test_distance_is_the_shorter_way_round_a_ring() -> None:
     steps = _from_first(_trained(_ring()))
     truth = torch.minimum(torch.arange(24), 24 - torch.arange(24)).float()
-    assert float(torch.corrcoef(torch.stack([steps, truth]))[0, 1]) > 0.95
-    assert float(steps.max()) > 7.0  # pairs have been pushed apart, far beyond one step
+    assert float(torch.corrcoef(torch.stack([steps, truth]))[0, 1]) > 0.9
+    assert float(steps[0]) < 2.0 < 6.0 < float(steps.max())
 
 
 def test_one_way_streets_are_longer_back() -> None:
     """What play only did forwards is near forwards and far backwards."""
     steps = _from_first(_trained(_ring(reverse=False)))
-    assert float(steps[3]) < 0.6 * float(steps[-3])
+    assert float(steps[3]) < 0.5 * float(steps[-3])
 
 
-def test_no_detour_is_shorter() -> None:
-    torch.manual_seed(1)
+def test_the_pinball_loss_is_least_at_the_quantile() -> None:
+    values = torch.arange(101.0)
+    losses = torch.stack([pinball(values - c, 0.2).mean() for c in values])
+    assert int(losses.argmin()) == 20
+
+
+def test_distances_are_never_negative() -> None:
     critic = Critic(5, 32).requires_grad_(False)
-    a, b, c = torch.randn(3, 500, 5)
-    assert bool((critic(a, c) <= critic(a, b) + critic(b, c) + 1e-4).all())
-    assert bool((critic(a, b) >= 0).all())
-    torch.testing.assert_close(critic(a, a), torch.zeros(500))
+    here, there = 3.0 * torch.randn(2, 500, 5)
+    assert bool((critic(here, there) >= 0).all())

@@ -17,7 +17,7 @@ from wm_planner.training.train import VALIDATION_EPISODES, split, train
 from wm_planner.world_model.checkpoint import load_checkpoint, load_tensors
 from wm_planner.world_model.config import ModelConfig
 
-STAGES = ["jepa", "predictor", "critic", "policy", "decoder"]
+STAGES = ["jepa", "refine", "predictor", "critic", "policy", "decoder"]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,8 @@ def episodes(contract: Contract) -> Episodes:
         frames[i, j, y - 3 : y + 3, x - 3 : x + 3] = (220, 60, 30)
     joints = np.concatenate([place, place @ rng.normal(size=(2, 5))], -1)
     state = np.concatenate([place, np.zeros((n, t + 1, 1)), place, np.ones((n, t + 1, 2))], -1)
-    return Episodes(frames, joints.astype(np.float32), actions, state.astype(np.float32), contract)
+    attempts = np.zeros((n, t), np.int32)
+    return Episodes(frames, joints.astype(np.float32), actions, state.astype(np.float32), attempts, contract)
 
 
 def _config(model: ModelConfig, **changes) -> TrainConfig:
@@ -53,6 +54,7 @@ def _config(model: ModelConfig, **changes) -> TrainConfig:
         "jepa_steps": 41,
         "jepa_batch": 8,
         "jepa_rollout": 2,
+        "refine_steps": 41,
         "sigreg_samples": 32,
         "predictor_steps": 41,
         "predictor_lr": 3e-3,
@@ -162,7 +164,7 @@ def test_episodes_too_short_are_refused_before_training(
 ) -> None:
     short = Episodes(
         episodes.frames[:, :18], episodes.joints[:, :18], episodes.actions[:, :17], episodes.state[:, :18],
-        episodes.contract,
+        episodes.attempts[:, :17], episodes.contract,
     )  # fmt: skip
     with pytest.raises(ValueError, match="17 steps, expected at least 18"):
         train(short, _config(small_config), tmp_path / "run", tmp_path / "model.safetensors")

@@ -97,11 +97,11 @@ def test_normalised_joints(small_model: WorldModel) -> None:
     torch.testing.assert_close(small_model.normalise_joints(torch.full((3, J), 2.5)), torch.ones(3, J))
 
 
-def test_distance_is_the_more_pessimistic_member(small_model: WorldModel) -> None:
-    latents, goals = torch.randn(5, D), torch.randn(5, D)
-    members = -small_model.critic(latents, goals)
-    torch.testing.assert_close(small_model.distance(latents, goals), members.amax(0))
-    assert (members[0] - members[1]).abs().max() > 0
+def test_distance_is_that_of_every_pair(small_model: WorldModel) -> None:
+    latents, goals = torch.randn(2, 5, D), torch.randn(5, D)
+    distances = small_model.distance(latents, goals)
+    assert distances.shape == (2, 5)
+    torch.testing.assert_close(distances[1, 3], small_model.distance(latents[1, 3], goals[3]))
 
 
 def test_sizes_follow_the_contract(push_contract: Contract, small_config: ModelConfig) -> None:

@@ -19,10 +19,10 @@ def inspect(path: Annotated[Path, typer.Argument(help="a checkpoint, a dataset o
 
         console.print(Pretty(load_contract(path)))
     elif path.suffix == ".h5":
-        from wm_planner.data.dataset import read_episodes
+        from wm_planner.data.dataset import ARRAYS, read_episodes
 
         episodes = read_episodes(path)
-        for name in ("frames", "joints", "actions", "state"):
+        for name in ARRAYS:
             array = getattr(episodes, name)
             console.print(f"{name}: {array.shape} {array.dtype}")
         console.print(Pretty(episodes.contract))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from wm_planner.configurator.contract import load_contract
-from wm_planner.data.dataset import Episodes, write_episodes
+from wm_planner.data.dataset import ARRAYS, Episodes, write_episodes
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.play import make_play
 from wm_planner.sim.tasks import COLLECTION, Task, get_task
@@ -34,20 +34,21 @@ def ground_truth(env: Environment) -> np.ndarray:
 
 
 def collect_episode(env: Environment, seed: int, index: int, steps: int) -> tuple[np.ndarray, ...]:
-    """One episode of play: frames, joints, actions, state."""
+    """One episode of play: frames, joints, actions, state, attempts; see `Episodes`."""
     rng = np.random.default_rng([seed, COLLECTION, index])
     observation = env.reset(env.task.sample(rng))
     play = make_play(env, rng, index)
     frames, joints = [observation.frame], [observation.joints]
-    actions, state = [], [ground_truth(env)]
+    actions, state, attempts = [], [ground_truth(env)], []
     for _ in range(steps):
         action = play.act()
+        attempts.append(play.attempt)
         observation = env.step(action)
         frames.append(observation.frame)
         joints.append(observation.joints)
         actions.append(action)
         state.append(ground_truth(env))
-    return np.stack(frames), np.array(joints, np.float32), np.array(actions, np.float32), np.stack(state)
+    return np.stack(frames), np.array(joints, np.float32), np.array(actions, np.float32), np.stack(state), np.array(attempts, np.int32)
 
 
 def _start(task: str, lamp: float | None) -> None:
@@ -79,7 +80,7 @@ def collect(
             index, arrays = future.result()
             done[index] = arrays
             progress(len(done))
-    frames, joints, actions, state = (np.stack([done[i][k] for i in range(episodes)]) for k in range(4))
+    arrays = (np.stack([done[i][k] for i in range(episodes)]) for k in range(len(ARRAYS)))
     provenance = {
         "task": task.name,
         "seed": seed,
@@ -87,4 +88,4 @@ def collect(
         "steps": steps,
         "lamp": lamp,
     }
-    write_episodes(path, Episodes(frames, joints, actions, state, load_contract(task.contract)), provenance)
+    write_episodes(path, Episodes(*arrays, load_contract(task.contract)), provenance)

@@ -1,7 +1,8 @@
 """Recorded experience on disk: one HDF5 file of equal-length episodes.
 
 Layout: frames (N, T+1, S, S, 3) uint8, joints (N, T+1, J) float32, actions (N, T, A) float32 normalised,
-state (N, T+1, K) float32 ground truth for probes and the true-state ceiling, never given to the model.
+state (N, T+1, K) float32 ground truth for probes and the true-state ceiling, never given to the model,
+attempts (N, T) int32: actions with one number were made to one end; what an attempt led to is a goal in hindsight.
 The contract travels in the file's attributes.
 """
 
@@ -28,7 +29,15 @@ class Episodes(NamedTuple):
     joints: np.ndarray
     actions: np.ndarray
     state: np.ndarray
+    attempts: np.ndarray
     contract: Contract
+
+    def part(self, which: slice) -> Episodes:
+        """Some of the episodes."""
+        return Episodes(*(array[which] for array in self[:-1]), self.contract)
+
+
+ARRAYS = Episodes._fields[:-1]
 
 
 def write_episodes(path: Path, episodes: Episodes, provenance: dict) -> None:
@@ -36,7 +45,7 @@ def write_episodes(path: Path, episodes: Episodes, provenance: dict) -> None:
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(partial, "w") as file:
-        for name in ("frames", "joints", "actions", "state"):
+        for name in ARRAYS:
             file.create_dataset(name, data=getattr(episodes, name))
         file.attrs["contract"] = episodes.contract.model_dump_json()
         file.attrs["provenance"] = json.dumps(provenance)
@@ -51,7 +60,7 @@ def read_episodes(path: Path, first: int | None = None) -> Episodes:
     """
     try:
         with h5py.File(path, "r") as file:
-            arrays = {name: file[name][:first] for name in ("frames", "joints", "actions", "state")}
+            arrays = {name: file[name][:first] for name in ARRAYS}
             contract = parse_contract(json.loads(file.attrs["contract"]), str(path))
     except FileNotFoundError:
         raise DatasetError(f"no dataset at {path}; make one with `wm_planner collect`") from None
@@ -59,8 +68,8 @@ def read_episodes(path: Path, first: int | None = None) -> Episodes:
         raise DatasetError(f"{path} is not a whole wm_planner dataset ({error}); collect it again") from None
     episodes = Episodes(**arrays, contract=contract)
     n, t = episodes.actions.shape[:2]
-    for name in ("frames", "joints", "state"):
-        found = getattr(episodes, name).shape[:2]
-        if found != (n, t + 1):
-            raise DatasetError(f"{path}: {name} has {found} episodes and steps, expected {(n, t + 1)}")
+    for name in ARRAYS:
+        found, expected = getattr(episodes, name).shape[:2], (n, t if name in ("actions", "attempts") else t + 1)
+        if found != expected:
+            raise DatasetError(f"{path}: {name} has {found} episodes and steps, expected {expected}")
     return episodes

@@ -29,6 +29,10 @@ class TrainConfig(BaseModel):
     jepa_lr: float = 5e-4
     sigreg_weight: float = 0.09
     sigreg_samples: int = 256
+    # ... and on with weaker augmentation: what was learned to be ignored stays ignored, and places become finer.
+    refine_steps: int = 1800
+    refine_augmentation: float = Field(default=0.5, ge=0)
+    refine_lr: float = 3e-4
 
     # Stage 2: the predictor over long rollouts of frozen latents.
     predictor_steps: int = 6000
@@ -41,10 +45,7 @@ class TrainConfig(BaseModel):
     policy_steps: int = 6000
     heads_batch: int = 512
     heads_lr: float = 5e-4
-    critic_reach: float = Field(default=60.0, gt=0, description="distance up to which pairs are pushed apart, steps")
-    goal_steps: float = Field(default=20.0, description="mean distance of the policy's hindsight goals, steps")
-    advantage_steps: int = Field(default=4, ge=1, description="over how many steps progress is judged")
-    advantage_temperature: float = Field(default=0.5, gt=0, description="share of progress that divides a weight by e")
+    critic_quantile: float = Field(default=0.3, gt=0, lt=1, description="of the times play took: lower is bolder")
 
     # Stage 5: the decoder, for looking only.
     decoder_steps: int = 1500

@@ -29,7 +29,6 @@ def optimise(
     run: Path,
     save_every: int,
     progress: Progress,
-    after_step: Callable[[], None] = lambda: None,
 ) -> float:
     """Minimise the sum of `loss(step)`'s terms with AdamW and a warmed-up cosine schedule.
 
@@ -62,7 +61,6 @@ def optimise(
         total.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
-        after_step()
         if step % 20 == 0 or step + 1 == steps:
             values = {k: float(v.detach()) for k, v in terms.items()}
             for name, value in values.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wm_planner import __version__
 from wm_planner.data.dataset import Episodes
@@ -19,6 +19,7 @@ from wm_planner.training.calibrate import calibrate, harmless_changes
 from wm_planner.training.clone import CloneLoss
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.critic import CriticLoss
+from wm_planner.training.hindsight import attempt_ends
 from wm_planner.training.jepa import JEPALoss
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.policy import PolicyLoss
@@ -38,11 +39,7 @@ def split(episodes: Episodes) -> tuple[Episodes, Episodes]:
     if len(episodes.actions) <= VALIDATION_EPISODES:
         raise ValueError(f"{len(episodes.actions)} episodes, expected more than the {VALIDATION_EPISODES} held out")
     cut = len(episodes.actions) - VALIDATION_EPISODES
-    return _part(episodes, slice(cut)), _part(episodes, slice(cut, None))
-
-
-def _part(e: Episodes, part: slice) -> Episodes:
-    return Episodes(e.frames[part], e.joints[part], e.actions[part], e.state[part], e.contract)
+    return episodes.part(slice(cut)), episodes.part(slice(cut, None))
 
 
 @torch.no_grad()
@@ -119,24 +116,26 @@ def _world_model(model: WorldModel, training: Episodes, config: TrainConfig, fit
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
         loss = JEPALoss(model, training, config)
         seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr)
+        model.train()
+        gentle = JEPALoss(model, training, config.model_copy(update={"augmentation": config.refine_augmentation}))
+        seconds["refine"] = fit(
+            "refine",
+            model,
+            parameters,
+            lambda step: gentle(config.jepa_steps + step),
+            config.refine_steps,
+            config.refine_lr,
+        )
 
-    latents = encode_all(model, training, config.augmentation)
+    latents = encode_all(model, training, config.refine_augmentation)
     rollouts = PredictorLoss(model, latents, config)
     seconds["predictor"] = fit(
         "predictor", model, [*model.predictor.parameters()], rollouts, config.predictor_steps, config.predictor_lr
     )
-    critic = CriticLoss(model, latents, config)
-    both = nn.ModuleDict({"model": model, "critic": critic})
-    seconds["critic"] = fit(
-        "critic",
-        both,
-        [*model.critic.parameters()],
-        critic,
-        config.critic_steps,
-        config.heads_lr,
-        after_step=critic.track,
-    )
-    policy = PolicyLoss(model, latents, config)
+    ends = attempt_ends(training.attempts)
+    critic = CriticLoss(model, latents, ends, config)
+    seconds["critic"] = fit("critic", model, [*model.critic.parameters()], critic, config.critic_steps, config.heads_lr)
+    policy = PolicyLoss(model, latents, ends, config)
     seconds["policy"] = fit("policy", model, [*model.policy.parameters()], policy, config.policy_steps, config.heads_lr)
     if sees:
         parameters = [*model.decoder.parameters()]

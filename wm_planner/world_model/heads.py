@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class ResidualMLP(nn.Module):
@@ -36,37 +37,17 @@ _SCALE = 10.0  # distances are tens of steps: keeps the network's own output nea
 
 
 class Critic(nn.Module):
-    """Temporal distance between latents as a quasimetric: never negative, zero from a latent to itself, not
-    symmetric, and no longer than any detour (interval quasimetric embedding, Wang & Isola, 2022).
-    """
+    """Temporal distance: in how many control steps one gets from latents to goals. Never negative, not symmetric."""
 
-    def __init__(self, latent_dim: int, width: int, components: int = 32, intervals: int = 8) -> None:
+    def __init__(self, latent_dim: int, width: int) -> None:
         super().__init__()
-        self._shape = (components, intervals)
-        self.body = ResidualMLP(latent_dim, components * intervals, width, 2)
-        self.balance = nn.Parameter(torch.zeros(()))  # between the largest component and their mean
-
-    def embed(self, latents: Tensor) -> Tensor:
-        """(..., D) -> (..., components, intervals)."""
-        return self.body(latents).unflatten(-1, self._shape)
-
-    def between(self, here: Tensor, there: Tensor) -> Tensor:
-        """Steps from embeddings to embeddings, broadcast: (..., components, intervals) x2 -> (...)."""
-        lengths = covered_length(here, there)
-        share = self.balance.float().sigmoid()
-        return _SCALE * (share * lengths.amax(-1) + (1.0 - share) * lengths.mean(-1))
+        self.body = ResidualMLP(3 * latent_dim, 1, width, 2)
 
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Steps from latents to goals, broadcast: (..., D) x2 -> (...)."""
-        return self.between(self.embed(latents), self.embed(goals))
-
-
-def covered_length(begin: Tensor, end: Tensor) -> Tensor:
-    """Length of the union of the intervals [begin_i, end_i], those with end < begin left out: (..., I) x2 -> (...)."""
-    ends, order = torch.cat(torch.broadcast_tensors(begin, torch.maximum(begin, end)), -1).sort(-1)
-    opens = torch.where(order < begin.shape[-1], 1.0, -1.0)
-    covered = opens.cumsum(-1)[..., :-1] > 0.5
-    return (ends.diff(dim=-1) * covered).sum(-1)
+        latents, goals = torch.broadcast_tensors(latents, goals)
+        pair = torch.cat([latents, goals, goals - latents], -1)
+        return _SCALE * F.softplus(self.body(pair)).squeeze(-1)
 
 
 class Policy(nn.Module):

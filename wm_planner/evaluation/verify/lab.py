@@ -96,8 +96,7 @@ class Lab:
     def fresh(self) -> Playback:
         """Play that nothing was trained on."""
         played = [collect_episode(self.env, PLAY_SEED, i, self.size.steps) for i in range(self.size.episodes)]
-        frames, joints, actions, state = (np.stack(arrays) for arrays in zip(*played))
-        return self._encoded(Episodes(frames, joints, actions, state, self.env.contract))
+        return self._encoded(Episodes(*(np.stack(arrays) for arrays in zip(*played)), self.env.contract))
 
     @cached_property
     def fit(self) -> Playback:
@@ -143,6 +142,4 @@ class Lab:
 
 
 def _part(play: Playback, part: slice) -> Playback:
-    e = play.episodes
-    episodes = Episodes(e.frames[part], e.joints[part], e.actions[part], e.state[part], e.contract)
-    return Playback(episodes, Latents(*(array[part] for array in play.latents)))
+    return Playback(play.episodes.part(part), Latents(*(array[part] for array in play.latents)))

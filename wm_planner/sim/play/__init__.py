@@ -19,7 +19,9 @@ from wm_planner.sim.play.rooms import RoomsPlay
 
 
 class Play(Protocol):
-    """Chooses actions one after another."""
+    """Chooses actions one after another. attempt: number of the end they are made to; it changes in `act`."""
+
+    attempt: int
 
     def act(self) -> np.ndarray:
         """Normalised action, shape (A,)."""

@@ -15,6 +15,7 @@ class PushPlay:
     def __init__(self, env: Environment, rng: np.random.Generator) -> None:
         self._env, self._rng = env, rng
         self._noise = np.zeros(2)
+        self.attempt = -1
         self._new_segment(*self._places())
 
     def _places(self) -> tuple[np.ndarray, np.ndarray]:
@@ -25,6 +26,7 @@ class PushPlay:
         rng = self._rng
         # Goals show the cube in place and the arm anywhere: so what was brought somewhere is often left alone.
         self._leaving = brought and rng.random() < 0.6
+        self.attempt += not self._leaving
         self._pushing = not self._leaving and rng.random() < 0.75
         self._target = rng.uniform(CUBE_LOW, CUBE_HIGH)
         self._waypoint = rng.uniform(TOOL_LOW, TOOL_HIGH)

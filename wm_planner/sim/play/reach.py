@@ -14,9 +14,11 @@ class ReachPlay:
         self._env, self._rng = env, rng
         self._dim = env.contract.action_dim
         self._noise = np.zeros(self._dim)
+        self.attempt = -1
         self._new_segment()
 
     def _new_segment(self) -> None:
+        self.attempt += 1
         self._waypoint = np.asarray(self._env.task.sample(self._rng).robot)
         self._speed = self._rng.uniform(0.3, 1.0)
         self._noise_scale = self._rng.choice([0.05, 0.2, 0.6])

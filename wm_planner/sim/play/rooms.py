@@ -18,9 +18,11 @@ class RoomsPlay:
         self._env, self._rng = env, rng
         self._limit = np.asarray(env.contract.action.limit)
         self._noise = np.zeros(2)
+        self.attempt = -1
         self._new_segment()
 
     def _new_segment(self) -> None:
+        self.attempt += 1
         rng = self._rng
         self._travelling = rng.random() < 0.6
         self._steps_left = int(rng.integers(40, 110) if self._travelling else rng.integers(4, 20))
