@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from wm_planner.training.hindsight import attempt_ends, hindsight
+from wm_planner.training.hindsight import Attempts, attempt_ends
 
 
 def test_an_attempt_ends_with_the_frame_after_its_last_action() -> None:
@@ -13,11 +14,19 @@ def test_an_attempt_ends_with_the_frame_after_its_last_action() -> None:
 
 
 def test_goals_come_after_and_often_last(rng: np.random.Generator) -> None:
-    now, end = rng.integers(0, 50, 2000), np.full(2000, 60)
-    goals = hindsight(rng, now, end)
-    assert (goals > now).all() and (goals <= end).all()
-    assert 0.5 < (goals > 56).mean() < 0.75
+    episode, now, goal = Attempts(np.zeros((3, 60), int)).draw(rng, 2000)
+    assert (goal > now).all() and (goal <= 60).all() and set(episode) == {0, 1, 2}
+    assert 0.5 < (goal > 56).mean() < 0.8
 
 
 def test_the_last_step_of_an_attempt_has_one_goal(rng: np.random.Generator) -> None:
-    assert (hindsight(rng, np.full(50, 9), np.full(50, 10)) == 10).all()
+    _, now, goal = Attempts(np.arange(10)[None]).draw(rng, 50)
+    assert (goal == now + 1).all()
+
+
+def test_what_was_done_to_no_end_is_not_drawn(rng: np.random.Generator) -> None:
+    attempts = np.array([[-1] * 5, [0, 0, -1, -1, -1]])
+    episode, now, goal = Attempts(attempts).draw(rng, 50)
+    assert (episode == 1).all() and (now < 2).all() and (goal <= 2).all()
+    with pytest.raises(ValueError, match="no action of the dataset belongs to an attempt"):
+        Attempts(attempts[:1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from wm_planner.training.config import TrainConfig
-from wm_planner.training.hindsight import attempt_ends
 from wm_planner.training.policy import PolicyLoss, mixture_nll
 from wm_planner.training.predictor import Latents
 from wm_planner.world_model.heads import Policy
@@ -24,9 +23,9 @@ def test_attempts_in_all_directions_become_a_way_to_the_goal() -> None:
     way = (2.0 * torch.randint(0, 2, (200, 6, 1), generator=generator) - 1.0).expand(200, 6, 5).reshape(200, 30, 1)
     latents = torch.cat([torch.zeros(200, 1, 1), 0.5 * way.cumsum(1)], 1)
     data = Latents(latents, torch.zeros(200, 31, 1), way)
-    ends = attempt_ends((torch.arange(30) // 5).expand(200, 30).numpy())
+    attempts = (torch.arange(30) // 5).expand(200, 30).numpy()
     model = _Line()
-    loss = PolicyLoss(model, data, ends, TrainConfig(heads_batch=256))  # type: ignore[arg-type]
+    loss = PolicyLoss(model, data, attempts, TrainConfig(heads_batch=256))  # type: ignore[arg-type]
     optimiser = torch.optim.Adam(model.policy.parameters(), 3e-3)
     for step in range(300):
         optimiser.zero_grad()

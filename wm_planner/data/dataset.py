@@ -2,7 +2,7 @@
 
 Layout: frames (N, T+1, S, S, 3) uint8, joints (N, T+1, J) float32, actions (N, T, A) float32 normalised,
 state (N, T+1, K) float32 ground truth for probes and the true-state ceiling, never given to the model,
-attempts (N, T) int32: actions with one number were made to one end; what an attempt led to is a goal in hindsight.
+attempts (N, T) int32: actions with one number were made to one end; what an attempt led to is a goal in hindsight. Negative: to no end.
 The contract travels in the file's attributes.
 """
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from wm_planner.data.dataset import Episodes
 from wm_planner.training.augment import augment
 from wm_planner.training.config import TrainConfig
-from wm_planner.training.hindsight import attempt_ends, hindsight
+from wm_planner.training.hindsight import Attempts
 from wm_planner.training.policy import mixture_nll
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
@@ -24,7 +24,7 @@ class CloneLoss:
 
     def __init__(self, model: WorldModel, episodes: Episodes, config: TrainConfig) -> None:
         self._model, self._episodes, self._config = model, episodes, config
-        self._ends = attempt_ends(episodes.attempts)
+        self._attempts = Attempts(episodes.attempts)
         # As many frames a step as the JEPA sees, two to a pair.
         self._batch = config.jepa_batch * (model.contract.context_length + config.jepa_rollout) // 2
 
@@ -32,9 +32,8 @@ class CloneLoss:
         cfg, model, data = self._config, self._model, self._episodes
         rng = np.random.default_rng([cfg.seed, 5, step])
         torch.manual_seed(int(rng.integers(2**31)))
-        n, t = data.actions.shape[:2]
-        episode, now = rng.integers(n, size=self._batch), rng.integers(t, size=self._batch)
-        index = np.stack([now, hindsight(rng, now, self._ends[episode, now])], 1)
+        episode, now, goal = self._attempts.draw(rng, self._batch)
+        index = np.stack([now, goal], 1)
         frames = augment(torch.from_numpy(data.frames[episode[:, None], index]).to(model.device), cfg.augmentation)
         joints = model.normalise_joints(torch.from_numpy(data.joints[episode, now]).to(model.device))
         actions = torch.from_numpy(data.actions[episode, now]).to(model.device)

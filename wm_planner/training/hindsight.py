@@ -16,7 +16,22 @@ def attempt_ends(attempts: np.ndarray) -> np.ndarray:
     return ends
 
 
-def hindsight(rng: np.random.Generator, now: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Frames after `now` (B,), until `end` (B,), to call goals: half of them what the attempt led to at last."""
-    last = np.maximum(end - rng.integers(_LAST, size=len(now)), now + 1)
-    return np.where(rng.random(len(now)) < 0.5, last, rng.integers(now + 1, end + 1))
+class Attempts:
+    """Draws moments and goals within their attempt; attempts (N, T), negative where actions were made to no end.
+
+    Raises:
+        ValueError: there is no attempt at all.
+    """
+
+    def __init__(self, attempts: np.ndarray) -> None:
+        self._ends = attempt_ends(attempts)
+        self._moments = np.argwhere(attempts >= 0)
+        if not len(self._moments):
+            raise ValueError("no action of the dataset belongs to an attempt (attempts are all negative)")
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Episodes, moments and frames after them to call goals (count,): half of them what attempts led to at last."""
+        episode, now = self._moments[rng.integers(len(self._moments), size=count)].T
+        end = self._ends[episode, now]
+        last = np.maximum(end - rng.integers(_LAST, size=count), now + 1)
+        return episode, now, np.where(rng.random(count) < 0.5, last, rng.integers(now + 1, end + 1))

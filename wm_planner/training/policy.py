@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wm_planner.training.config import TrainConfig
-from wm_planner.training.hindsight import hindsight
+from wm_planner.training.hindsight import Attempts
 from wm_planner.training.predictor import Latents
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
@@ -26,17 +26,16 @@ def mixture_nll(log_weights: Tensor, means: Tensor, action: Tensor) -> Tensor:
 
 
 class PolicyLoss:
-    """Loss terms of one optimiser step over the policy; ends: see `attempt_ends`."""
+    """Loss terms of one optimiser step over the policy; attempts (N, T) as in `Episodes`."""
 
-    def __init__(self, model: WorldModel, data: Latents, ends: np.ndarray, config: TrainConfig) -> None:
-        self._model, self._data, self._ends, self._config = model, data, ends, config
+    def __init__(self, model: WorldModel, data: Latents, attempts: np.ndarray, config: TrainConfig) -> None:
+        self._model, self._data, self._config = model, data, config
+        self._attempts = Attempts(attempts)
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         cfg, data = self._config, self._data
         rng = np.random.default_rng([cfg.seed, 4, step])
-        n, t = data.actions.shape[:2]
-        episode, now = rng.integers(n, size=cfg.heads_batch), rng.integers(t, size=cfg.heads_batch)
-        goal = hindsight(rng, now, self._ends[episode, now])
+        episode, now, goal = self._attempts.draw(rng, cfg.heads_batch)
         z, q = data.latents[episode, now], data.joints[episode, now]
         with torch.autocast(z.device.type, torch.bfloat16, enabled=half_precision(z.device)):
             log_weights, means = self._model.policy(torch.cat([z, data.latents[episode, goal], q], -1))

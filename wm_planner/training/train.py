@@ -116,7 +116,6 @@ def _world_model(model: WorldModel, training: Episodes, config: TrainConfig, fit
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
         loss = JEPALoss(model, training, config)
         seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr)
-        model.train()
         gentle = JEPALoss(model, training, config.model_copy(update={"augmentation": config.refine_augmentation}))
         seconds["refine"] = fit(
             "refine",
@@ -132,10 +131,9 @@ def _world_model(model: WorldModel, training: Episodes, config: TrainConfig, fit
     seconds["predictor"] = fit(
         "predictor", model, [*model.predictor.parameters()], rollouts, config.predictor_steps, config.predictor_lr
     )
-    ends = attempt_ends(training.attempts)
-    critic = CriticLoss(model, latents, ends, config)
+    critic = CriticLoss(model, latents, attempt_ends(training.attempts), config)
     seconds["critic"] = fit("critic", model, [*model.critic.parameters()], critic, config.critic_steps, config.heads_lr)
-    policy = PolicyLoss(model, latents, ends, config)
+    policy = PolicyLoss(model, latents, training.attempts, config)
     seconds["policy"] = fit("policy", model, [*model.policy.parameters()], policy, config.policy_steps, config.heads_lr)
     if sees:
         parameters = [*model.decoder.parameters()]

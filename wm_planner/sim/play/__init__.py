@@ -19,7 +19,10 @@ from wm_planner.sim.play.rooms import RoomsPlay
 
 
 class Play(Protocol):
-    """Chooses actions one after another. attempt: number of the end they are made to; it changes in `act`."""
+    """Chooses actions one after another.
+
+    attempt: number of the end they are made to, negative where there is none; it changes in `act`.
+    """
 
     attempt: int
 

@@ -15,11 +15,10 @@ class RandomPlay:
     def __init__(self, env: Environment, rng: np.random.Generator) -> None:
         self._rng = rng
         self._action = np.zeros(env.contract.action_dim)
-        self.attempt = 0
+        self.attempt = -1
 
     def act(self) -> np.ndarray:
         """Normalised action, shape (A,)."""
         if self._rng.random() < _CHANGE:
             self._action = self._rng.uniform(-1.0, 1.0, self._action.shape)
-            self.attempt += 1
         return self._action
