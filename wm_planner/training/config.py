@@ -1,4 +1,4 @@
-"""How a model is trained. The defaults are the recipe of the shipped checkpoints."""
+"""How a model is trained. The recipes of the shipped checkpoints are in config/training."""
 
 from __future__ import annotations
 
