@@ -138,7 +138,7 @@ def test_command_line_holds_everything() -> None:
 def test_parameter_files_match_what_the_nodes_declare(node: str) -> None:
     pytest.importorskip("rclpy", reason="the nodes' declarations need ROS")
     data = yaml.safe_load((config_directory() / f"{node}_params.yaml").read_text())
-    given = data["/**"]["ros__parameters"]
+    given = _flat(data["/**"]["ros__parameters"])
     declared: dict[str, object] = {}
 
     class Recorder:
@@ -157,6 +157,15 @@ def test_parameter_files_match_what_the_nodes_declare(node: str) -> None:
     differs = {name: value for name, value in given.items() if declared.get(name) != value}
     assert differs == {"contract" if node == "planner" else "task": "panda_push"}
     assert {name: type(value) for name, value in given.items()} == {name: type(declared[name]) for name in given}
+
+
+def _flat(parameters: dict) -> dict:
+    """Nested parameters by their full names, as ROS reads them."""
+    flat = {}
+    for name, value in parameters.items():
+        nested = _flat(value) if isinstance(value, dict) else {"": value}
+        flat |= {f"{name}.{inner}".rstrip("."): v for inner, v in nested.items()}
+    return flat
 
 
 def test_leaving_ends_every_process_and_what_it_started(tmp_path: Path) -> None:

@@ -62,13 +62,13 @@ def evaluate(
                 get_task(task),
                 episodes,
                 seed,
-                policy,
+                policy,  # type: ignore[arg-type]
                 checkpoint,
                 config,
                 workers,
-                goals,
+                goals,  # type: ignore[arg-type]
                 show,
-                lamp=lamp,  # type: ignore[arg-type]
+                lamp=lamp,
             )
     write_json(json, report)
     table = Table("", "value")

@@ -80,7 +80,7 @@ def collect(
             index, arrays = future.result()
             done[index] = arrays
             progress(len(done))
-    arrays = (np.stack([done[i][k] for i in range(episodes)]) for k in range(len(ARRAYS)))
+    stacked = (np.stack([done[i][k] for i in range(episodes)]) for k in range(len(ARRAYS)))
     provenance = {
         "task": task.name,
         "seed": seed,
@@ -88,4 +88,4 @@ def collect(
         "steps": steps,
         "lamp": lamp,
     }
-    write_episodes(path, Episodes(*arrays, load_contract(task.contract)), provenance)
+    write_episodes(path, Episodes.of(stacked, load_contract(task.contract)), provenance)

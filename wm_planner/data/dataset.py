@@ -9,8 +9,9 @@ The contract travels in the file's attributes.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -32,9 +33,14 @@ class Episodes(NamedTuple):
     attempts: np.ndarray
     contract: Contract
 
+    @classmethod
+    def of(cls, arrays: Iterable[Any], contract: Contract) -> Episodes:
+        """From arrays in the order of ARRAYS."""
+        return cls(**dict(zip(ARRAYS, arrays)), contract=contract)
+
     def part(self, which: slice) -> Episodes:
         """Some of the episodes."""
-        return Episodes(*(array[which] for array in self[:-1]), self.contract)
+        return Episodes.of((array[which] for array in self[:-1]), self.contract)
 
 
 ARRAYS = Episodes._fields[:-1]

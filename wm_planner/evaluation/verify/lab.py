@@ -96,7 +96,7 @@ class Lab:
     def fresh(self) -> Playback:
         """Play that nothing was trained on."""
         played = [collect_episode(self.env, PLAY_SEED, i, self.size.steps) for i in range(self.size.episodes)]
-        return self._encoded(Episodes(*(np.stack(arrays) for arrays in zip(*played)), self.env.contract))
+        return self._encoded(Episodes.of((np.stack(arrays) for arrays in zip(*played)), self.env.contract))
 
     @cached_property
     def fit(self) -> Playback:
