@@ -17,7 +17,7 @@ from wm_planner.ros.commander import Commander
 from wm_planner.ros.inputs import Inputs, decode_joints
 from wm_planner.ros.parameters import Settings
 from wm_planner.ros.status import Latch, Rate, State
-from wm_planner.ros.worker import Decision, Goal, Worker
+from wm_planner.ros.worker import Decision, Goal, UnderWay, Worker
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.surprise import Calibration
 
@@ -39,6 +39,16 @@ class Show(NamedTuple):
 
     plan: Callable[[Decision, WorldModel], None]
     surprise: Callable[[float, Limits], None]
+
+
+def allowed(decision: Decision, speed: float) -> np.ndarray:
+    """The plan's actions (H, A) at this share of the planned speed.
+
+    Those that were under way when it was made are slowed already: they are slowed further only if that was less.
+    """
+    share = np.full((len(decision.plan.actions), 1), speed)
+    share[: decision.committed] = min(speed / decision.speed, 1.0) if decision.speed else 1.0
+    return share * decision.plan.actions
 
 
 class Pilot:
@@ -97,12 +107,13 @@ class Pilot:
     def commanded(self) -> list[tuple[float, np.ndarray]]:
         return self._commander.drain()
 
-    def under_way(self, start: float, steps: int) -> np.ndarray:
-        decision = self.worker.decision
+    def under_way(self, start: float, steps: int) -> UnderWay:
+        decision, speed = self.worker.decision, self._caution.speed
         if decision is None or self._latch.reason:
-            return np.zeros((steps, self._contract.action_dim))
+            return UnderWay(np.zeros((steps, self._contract.action_dim)), 0.0)
         # The nearest step, not the one begun: stamps jitter, and a step cut short by a hair is over.
-        return self._caution.speed * decision.plan.ahead(start + decision.plan.dt / 2, steps)
+        plan = decision.plan._replace(actions=allowed(decision, speed))
+        return UnderWay(plan.ahead(start + plan.dt / 2, steps), speed)
 
     def decided(self, decision: Decision) -> None:
         self._rate.tick(time.monotonic())
@@ -254,7 +265,7 @@ class Pilot:
 
     def _send(self, decision: Decision, now: float, dt: float | None = None) -> None:
         plan = decision.plan
-        ahead = plan.actions[max(int((now - plan.start) / plan.dt + 1e-6), 0) :]
+        ahead = allowed(decision, self._caution.speed)[max(int((now - plan.start) / plan.dt + 1e-6), 0) :]
         if not len(ahead):
             silent = self._inputs.fault(2 * plan.dt, now)
             return self.fault(
@@ -262,7 +273,6 @@ class Pilot:
                 or f"the newest plan is {now - plan.start:.1f} s old and has run out after {len(plan.actions)} steps; "
                 "planning is too slow: lower samples or iterations, or raise horizon"
             )
-        ahead = self._caution.speed * ahead
         if self._contract.action.interface is not Interface.JOINT_TRAJECTORY:
             self._commander.send(ahead[:1], self._joints(), now, dt)
         elif decision is not self._sent:

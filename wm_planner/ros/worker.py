@@ -32,12 +32,24 @@ class Goal(NamedTuple):
     joints: np.ndarray | None = None
 
 
+class UnderWay(NamedTuple):
+    """(steps, A) actions that the robot executes whatever is planned now, slowed to `speed` of what was planned."""
+
+    actions: np.ndarray
+    speed: float
+
+
 class Decision(NamedTuple):
-    """A plan, the goal it leads to, and when its image came in (time.monotonic)."""
+    """A plan, the goal it leads to, when its image came in (time.monotonic), and how it begins.
+
+    Its first `committed` actions were under way when it was made, slowed to `speed` already.
+    """
 
     plan: Plan
     goal: Goal
     received: float
+    committed: int = 0
+    speed: float = 1.0
 
 
 class Shell(Protocol):
@@ -49,8 +61,8 @@ class Shell(Protocol):
     def commanded(self) -> list[tuple[float, np.ndarray]]:
         """(time, action) of every command since the last call."""
 
-    def under_way(self, start: float, steps: int) -> np.ndarray:
-        """(steps, A) actions that the robot will execute from `start` whatever is planned now."""
+    def under_way(self, start: float, steps: int) -> UnderWay:
+        """What the robot will execute from `start` on."""
 
     def decided(self, decision: Decision) -> None:
         """A plan for the goal that stands. Must be quick: goals wait for it."""
@@ -288,14 +300,16 @@ class Worker:
     def _plan(self, goal: Goal, epoch: int, settings: Settings) -> None:
         assert self._observation is not None
         stamp = self._observation.stamp
-        committed = None
+        under_way = None
         if not self._lockstep:
             steps = min(max(math.ceil(self._latency / self._contract.dt), 1), settings.agent.horizon)
-            committed = self._shell.under_way(stamp, steps)
-        plan = self._agent.plan(committed)
+            under_way = self._shell.under_way(stamp, steps)
+        plan = self._agent.plan(under_way.actions if under_way else None)
         self._planned, self._planned_at = True, stamp
         self._latency = max(0.8 * self._latency + 0.2 * (self._shell.now() - stamp), 0.0)
         decision = Decision(plan, goal, self._observation.received)
+        if under_way:
+            decision = decision._replace(committed=len(under_way.actions), speed=under_way.speed)
         with self._condition:
             if epoch != self._epoch:
                 self._planned, self._planned_at = False, None

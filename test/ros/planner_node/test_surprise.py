@@ -108,7 +108,6 @@ def test_surprise_is_published_beside_its_thresholds(lab: Lab, peer: Peer) -> No
     wait_for(lambda: surprises[-1].data[2] > lab.limits[1] + 1.0, "a higher threshold for rarer alarms")
 
 
-@pytest.mark.skip(reason="FAILS: commands stay at full speed while the status says slowed; not understood yet")
 def test_above_the_first_threshold_the_robot_slows_and_then_goes_on(lab: Lab, peer: Peer) -> None:
     scene = lab(float(np.mean(lab.limits)))
     _wait_for_speed(scene, 1.0)
@@ -120,7 +119,6 @@ def test_above_the_first_threshold_the_robot_slows_and_then_goes_on(lab: Lab, pe
     wait_for(lambda: scene.statuses[-1].level == DiagnosticStatus.OK, lambda: f"no warning: {scene.statuses[-1]}")
 
 
-@pytest.mark.skip(reason="FAILS: after a stop, commands return at full speed instead of slowly; not understood yet")
 def test_above_the_second_it_stops_says_why_and_recovers_slowly(lab: Lab, peer: Peer) -> None:
     scene = lab(20.0)
     diagnostics = peer.record("/diagnostics", DiagnosticArray)
