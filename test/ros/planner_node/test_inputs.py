@@ -11,6 +11,7 @@ pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
 from diagnostic_msgs.msg import DiagnosticStatus
 from std_srvs.srv import Trigger
 
+from ..conftest import wait_for
 from .conftest import Q, Scene, Sensors
 
 
