@@ -240,6 +240,7 @@ def moving(start: Callable[..., Scene]) -> Callable[..., Scene]:
         scene = start(*args, **kwargs)
         scene.set_goal()
         scene.wait_for_motion()
+        scene.settle()  # every status read from now on is of a robot that moves
         return scene
 
     return make
