@@ -116,8 +116,9 @@ def test_actions_over_time(model: WorldModel) -> None:
     for now, index in ((10.0, 0), (10.05, 0), (10.1, 1), (10.1999, 1), (10.3, 3), (10.39, 3)):
         np.testing.assert_array_equal(plan.at(now), plan.actions[index])
     assert plan.at(10.4) is None
-    np.testing.assert_array_equal(plan.ahead(10.1, 2), plan.actions[1:3])
-    np.testing.assert_array_equal(plan.ahead(10.3, 3), [plan.actions[3], [0, 0], [0, 0]])
+    np.testing.assert_allclose(plan.ahead(10.1, 2), plan.actions[1:3], atol=1e-9)
+    np.testing.assert_allclose(plan.ahead(10.3, 3), [plan.actions[3], [0, 0], [0, 0]], atol=1e-9)
+    np.testing.assert_allclose(plan.ahead(10.175, 1)[0], 0.25 * plan.actions[1] + 0.75 * plan.actions[2], atol=1e-9)
     np.testing.assert_array_equal(plan.ahead(99.0, 2), np.zeros((2, 2)))
 
 

@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from wm_planner.cli.main import app
+from wm_planner.world_model.checkpoint import load_checkpoint
 
 runner = CliRunner()
-COMMANDS = ["demo", "up", "collect", "record", "train", "evaluate", "bench", "inspect"]
+COMMANDS = ["demo", "up", "collect", "record", "train", "calibrate", "evaluate", "verify", "bench", "inspect"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -22,9 +23,10 @@ def test_every_command_explains_itself(command: str) -> None:
 
 def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     data, model, report = tmp_path / "play.h5", tmp_path / "m.safetensors", tmp_path / "report.json"
+    nominal = tmp_path / "nominal.h5"
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        "threads: 1\njepa_steps: 2\nrefine_steps: 2\njepa_batch: 4\npredictor_steps: 2\nrollout_batch: 4\n"
+        "threads: 1\njepa_steps: 2\njepa_batch: 4\npredictor_steps: 2\nrollout_batch: 4\n"
         "critic_steps: 2\npolicy_steps: 2\nheads_batch: 8\ndecoder_steps: 2\n"
         "model: {conv_channels: [8, 8, 8, 8], conv_hidden: 16, latent_dim: 16, predictor_width: 32, head_width: 32}\n"
     )
@@ -33,6 +35,8 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         ["collect", "--task", "panda_push", "--episodes", "22", "--steps", "20", "--output", str(data)],
         ["train", "--data", str(data), "--config", str(recipe), "--run", str(tmp_path / "run"), "--output", str(model)],
         ["evaluate", "--task", "panda_push", "--episodes", "1", "--seed", "5", *small, "--json", str(report)],
+        ["collect", "--task", "panda_push", "--episodes", "2", "--steps", "8", "--output", str(nominal), *small[:2]],
+        ["calibrate", "--checkpoint", str(model), "--data", str(nominal)],
         ["inspect", str(data)],
         ["inspect", str(model)],
     ]
@@ -40,6 +44,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         result = runner.invoke(app, command)
         assert result.exit_code == 0, f"{command}: {result.output}"
     assert "panda_push" in result.output
+    assert load_checkpoint(model).facts["surprise"]["source"] == "2 held-out episodes of nominal running"
     assert json.loads(report.read_text())["n"] == 1
 
 

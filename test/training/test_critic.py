@@ -16,7 +16,7 @@ class _Model(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.critic = Critic(2, 64)
+        self.critic = Critic(2, 64, 0.0)
 
 
 def _ring(reverse: bool = True) -> Latents:
@@ -70,6 +70,6 @@ def test_the_pinball_loss_is_least_at_the_quantile() -> None:
 
 
 def test_distances_are_never_negative() -> None:
-    critic = Critic(5, 32).requires_grad_(False)
+    critic = Critic(5, 32, 0.0).requires_grad_(False)
     here, there = 3.0 * torch.randn(2, 500, 5)
     assert bool((critic(here, there) >= 0).all())

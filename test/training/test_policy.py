@@ -14,7 +14,7 @@ class _Line(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.policy = Policy(2 * 1 + 1, 1, 32, 3)
+        self.policy = Policy(2 * 1 + 1, 1, 32, 3, 0.0)
 
 
 def test_attempts_in_all_directions_become_a_way_to_the_goal() -> None:

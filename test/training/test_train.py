@@ -17,7 +17,7 @@ from wm_planner.training.train import VALIDATION_EPISODES, split, train
 from wm_planner.world_model.checkpoint import load_checkpoint, load_tensors
 from wm_planner.world_model.config import ModelConfig
 
-STAGES = ["jepa", "refine", "predictor", "critic", "policy", "decoder"]
+STAGES = ["jepa", "predictor", "critic", "policy", "decoder"]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,6 @@ def _config(model: ModelConfig, **changes) -> TrainConfig:
         "jepa_steps": 41,
         "jepa_batch": 8,
         "jepa_rollout": 2,
-        "refine_steps": 41,
         "sigreg_samples": 32,
         "predictor_steps": 41,
         "predictor_lr": 3e-3,

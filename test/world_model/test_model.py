@@ -133,7 +133,7 @@ def test_residual_mlp_broadcasts_over_leading_axes() -> None:
 
 
 def test_critic_sees_direction() -> None:
-    critic = Critic(4, 8)
+    critic = Critic(4, 8, 0.0)
     a, b = torch.randn(1, 4), torch.randn(1, 4)
     assert critic(a, b).shape == (1,)
     assert (critic(a, b) - critic(b, a)).abs().max() > 0

@@ -78,12 +78,11 @@ class Plan(NamedTuple):
         return self.actions[index] if index < len(self.actions) else None
 
     def ahead(self, now: float, steps: int) -> np.ndarray:
-        """The next `steps` actions, (steps, A), padded with rest beyond the plan's end."""
-        index = max(round((now - self.start) / self.dt), 0)
-        out = np.zeros((steps, self.actions.shape[1]))
-        rest = self.actions[index : index + steps]
-        out[: len(rest)] = rest
-        return out
+        """The mean action of each of the next `steps` control steps, (steps, A); at rest beyond the plan's end."""
+        whole, part = divmod(max((now - self.start) / self.dt, 0.0), 1.0)
+        rest = np.zeros((steps + 1, self.actions.shape[1]))
+        actions = np.concatenate([self.actions, rest])[min(int(whole), len(self.actions)) :][: steps + 1]
+        return (1.0 - part) * actions[:-1] + part * actions[1:]
 
 
 class Agent:

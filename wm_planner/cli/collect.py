@@ -18,14 +18,21 @@ def collect(
     steps: Annotated[int, typer.Option(min=1, help="control steps per episode")] = 120,
     seed: int = 0,
     workers: Annotated[int, typer.Option(min=1, help="processes; the data does not depend on it")] = 2,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="record its model planning towards random goals, in place of scripted play")
+    ] = None,
     lamp: Annotated[float | None, typer.Option(help="a lamp follows this share of the actions: a spurious cue")] = None,
 ) -> None:
-    """Record scripted play in simulation, in parallel processes."""
+    """Record scripted play, or the planner at work, in simulation, in parallel processes."""
     from wm_planner.data.collect import collect as run
     from wm_planner.sim.tasks import get_task
 
     path = output or Path("data") / f"{task}.h5"
     with progress_bar() as bar:
         row = bar.add_task(f"playing {task}", total=episodes)
-        run(get_task(task), path, episodes, steps, seed, workers, lambda done: bar.update(row, completed=done), lamp)
+
+        def show(done: int) -> None:
+            bar.update(row, completed=done)
+
+        run(get_task(task), path, episodes, steps, seed, workers, show, lamp, checkpoint)
     console.print(f"{episodes} episodes of {steps} steps in {path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from wm_planner.cli.bench import bench
+from wm_planner.cli.calibrate import calibrate
 from wm_planner.cli.collect import collect
 from wm_planner.cli.demo import demo
 from wm_planner.cli.evaluate import evaluate
@@ -17,7 +18,7 @@ from wm_planner.cli.verify import verify
 app = typer.Typer(
     help="Plan with a learned world model on ROS 2.", no_args_is_help=True, pretty_exceptions_show_locals=False
 )
-for command in (demo, up, collect, record, train, evaluate, verify, bench, inspect):
+for command in (demo, up, collect, record, train, calibrate, evaluate, verify, bench, inspect):
     app.command()(command)
 
 

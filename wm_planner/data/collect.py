@@ -9,13 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
+import torch
+
+from wm_planner.actor.agent import Agent, AgentConfig
 from wm_planner.configurator.contract import load_contract
 from wm_planner.data.dataset import ARRAYS, Episodes, write_episodes
+from wm_planner.data.planner_play import PlannerPlay
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.play import make_play
 from wm_planner.sim.tasks import COLLECTION, Task, get_task
+from wm_planner.world_model.checkpoint import load_checkpoint
 
 _environment: Environment | None = None
+_agent: Agent | None = None
+_PLANNING = 0x91A2  # stream of random numbers
 
 
 def ground_truth(env: Environment) -> np.ndarray:
@@ -33,11 +40,15 @@ def ground_truth(env: Environment) -> np.ndarray:
     return np.array(state, np.float32)
 
 
-def collect_episode(env: Environment, seed: int, index: int, steps: int) -> tuple[np.ndarray, ...]:
-    """One episode of play: frames, joints, actions, state, attempts; see `Episodes`."""
-    rng = np.random.default_rng([seed, COLLECTION, index])
-    observation = env.reset(env.task.sample(rng))
-    play = make_play(env, rng, index)
+def collect_episode(
+    env: Environment, seed: int, index: int, steps: int, agent: Agent | None = None
+) -> tuple[np.ndarray, ...]:
+    """One episode of play, or of the agent's planning: frames, joints, actions, state, attempts; see `Episodes`."""
+    rng = np.random.default_rng([seed, COLLECTION, index] + ([_PLANNING] if agent else []))
+    start = env.task.sample(rng)
+    env.reset(start)
+    play = PlannerPlay(env, rng, agent, start) if agent else make_play(env, rng, index)
+    observation = env.seen
     frames, joints = [observation.frame], [observation.joints]
     actions, state, attempts = [], [ground_truth(env)], []
     for _ in range(steps):
@@ -48,17 +59,22 @@ def collect_episode(env: Environment, seed: int, index: int, steps: int) -> tupl
         joints.append(observation.joints)
         actions.append(action)
         state.append(ground_truth(env))
-    return np.stack(frames), np.array(joints, np.float32), np.array(actions, np.float32), np.stack(state), np.array(attempts, np.int32)
+    as_float = (np.array(values, np.float32) for values in (joints, actions, state))
+    return np.stack(frames), *as_float, np.array(attempts, np.int32)
 
 
-def _start(task: str, lamp: float | None) -> None:
-    global _environment
+def _start(task: str, lamp: float | None, checkpoint: Path | None) -> None:
+    global _environment, _agent
     _environment = Environment(get_task(task), lamp=lamp)
+    if checkpoint:
+        torch.set_num_threads(1)
+        model = load_checkpoint(checkpoint, expected=_environment.contract).model.for_planning()
+        _agent = Agent(model, AgentConfig())
 
 
 def _episode(seed: int, index: int, steps: int) -> tuple[int, tuple[np.ndarray, ...]]:
     assert _environment is not None
-    return index, collect_episode(_environment, seed, index, steps)
+    return index, collect_episode(_environment, seed, index, steps, _agent)
 
 
 def collect(
@@ -70,11 +86,22 @@ def collect(
     workers: int,
     progress: Callable[[int], None] = lambda done: None,
     lamp: float | None = None,
+    checkpoint: Path | None = None,
 ) -> None:
-    """Play `episodes` episodes of `steps` control steps and write them to `path`; lamp: see `Environment`."""
+    """Record `episodes` episodes of `steps` control steps and write them to `path`.
+
+    Args:
+        lamp: see `Environment`.
+        checkpoint: its model plans towards random goals; None: scripted play.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
+    """
+    if checkpoint:
+        load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
     done: dict[int, tuple[np.ndarray, ...]] = {}
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task.name, lamp)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task.name, lamp, checkpoint)) as pool:
         futures = [pool.submit(_episode, seed, index, steps) for index in range(episodes)]
         for future in as_completed(futures):
             index, arrays = future.result()
@@ -87,5 +114,6 @@ def collect(
         "episodes": episodes,
         "steps": steps,
         "lamp": lamp,
+        "checkpoint": checkpoint.name if checkpoint else None,
     }
     write_episodes(path, Episodes.of(stacked, load_contract(task.contract)), provenance)

@@ -111,9 +111,8 @@ class Pilot:
         decision, speed = self.worker.decision, self._caution.speed
         if decision is None or self._latch.reason:
             return UnderWay(np.zeros((steps, self._contract.action_dim)), 0.0)
-        # The nearest step, not the one begun: stamps jitter, and a step cut short by a hair is over.
         plan = decision.plan._replace(actions=allowed(decision, speed))
-        return UnderWay(plan.ahead(start + plan.dt / 2, steps), speed)
+        return UnderWay(plan.ahead(start, steps), speed)
 
     def decided(self, decision: Decision) -> None:
         self._rate.tick(time.monotonic())

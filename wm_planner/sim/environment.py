@@ -52,7 +52,7 @@ class Environment:
         self._lamp_rng = np.random.default_rng(np.abs(np.array(scene.robot) * 1e6).astype(np.int64))
         self._show_lamp(self._command)
         self._seen = deque([self.observe()], maxlen=1 + self.latency)
-        return self._seen[0]
+        return self.seen
 
     def observe(self) -> Observation:
         frame = to_frame(self.image(), self.contract.cameras[0])
@@ -66,6 +66,11 @@ class Environment:
         self.world.step(self._physics_steps)
         self._show_lamp(action)
         self._seen.append(self.observe())
+        return self.seen
+
+    @property
+    def seen(self) -> Observation:
+        """The newest observation there is: what `reset` or `step` returned last."""
         return self._seen[0]
 
     def image_of(self, scene: SceneState) -> np.ndarray:

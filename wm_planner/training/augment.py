@@ -20,17 +20,18 @@ ZOOM = 0.06
 ROLL = 0.09  # rad
 
 
-def augment(frames: Tensor, strength: float) -> Tensor:
+def augment(frames: Tensor, recolouring: float, camera_motion: float) -> Tensor:
     """Augment windows of frames; a third of the images keep their colours, half the windows their camera.
 
     Args:
         frames: (B, L, S, S, C) uint8, C a multiple of 3.
-        strength: scales every change; 0 returns the frames.
+        recolouring: scales changes of light, colours, noise and blur; 0: none.
+        camera_motion: scales changes of the camera's pose; 0: none.
 
     Returns:
         (B, L, S, S, C) uint8. Draws from torch's global generator.
     """
-    return frames if strength == 0 else _bytes(_recoloured(_moved(_pixels(frames), strength), strength))
+    return recoloured(moved_camera(frames, camera_motion), recolouring)
 
 
 def moved_camera(frames: Tensor, strength: float) -> Tensor:
@@ -40,7 +41,7 @@ def moved_camera(frames: Tensor, strength: float) -> Tensor:
 
 def recoloured(frames: Tensor, strength: float) -> Tensor:
     """`augment` without the movement of the camera."""
-    return _bytes(_recoloured(_pixels(frames), strength))
+    return frames if strength == 0 else _bytes(_recoloured(_pixels(frames), strength))
 
 
 def _pixels(frames: Tensor) -> Tensor:

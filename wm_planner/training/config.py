@@ -22,17 +22,14 @@ class TrainConfig(BaseModel):
     save_every: int = Field(default=250, ge=1, description="steps between resumable checkpoints")
 
     # Stage 1: JEPA, end to end from pixels and joints.
-    augmentation: float = Field(default=1.0, ge=0, description="strength of image augmentation; 0: none")
+    recolouring: float = Field(default=0.5, ge=0, description="strength of augmentation by light, colours, noise, blur")
+    camera_motion: float = Field(default=0.0, ge=0, description="strength of augmentation by the camera's pose")
     jepa_steps: int = 4000
     jepa_batch: int = 96
     jepa_rollout: int = 4
     jepa_lr: float = 5e-4
     sigreg_weight: float = 0.09
     sigreg_samples: int = 256
-    # ... and on with weaker augmentation: what was learned to be ignored stays ignored, and places become finer.
-    refine_steps: int = 1800
-    refine_augmentation: float = Field(default=0.5, ge=0)
-    refine_lr: float = 3e-4
 
     # Stage 2: the predictor over long rollouts of frozen latents.
     predictor_steps: int = 6000

@@ -39,7 +39,8 @@ class JEPALoss:
         episode = rng.integers(n, size=cfg.jepa_batch)[:, None]
         index = rng.integers(t + 2 - self._length, size=cfg.jepa_batch)[:, None] + np.arange(self._length)
         device = model.device
-        frames = augment(torch.from_numpy(data.frames[episode, index]).to(device), cfg.augmentation)
+        frames = torch.from_numpy(data.frames[episode, index]).to(device)
+        frames = augment(frames, cfg.recolouring, cfg.camera_motion)
         joints = model.normalise_joints(torch.from_numpy(data.joints[episode, index]).to(device))
         actions = torch.from_numpy(data.actions[episode, index[:, :-1]]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._half):

@@ -31,14 +31,14 @@ from wm_planner.world_model.precision import half_precision
 
 Fit = Callable[..., float]  # `optimise` of one run
 
-VALIDATION_EPISODES = 20  # the last ones of a dataset; never trained on
+VALIDATION_EPISODES = 20  # at least: the last twentieth of a dataset is never trained on
 
 
 def split(episodes: Episodes) -> tuple[Episodes, Episodes]:
     """Training and validation episodes."""
     if len(episodes.actions) <= VALIDATION_EPISODES:
         raise ValueError(f"{len(episodes.actions)} episodes, expected more than the {VALIDATION_EPISODES} held out")
-    cut = len(episodes.actions) - VALIDATION_EPISODES
+    cut = len(episodes.actions) - max(VALIDATION_EPISODES, len(episodes.actions) // 20)
     return episodes.part(slice(cut)), episodes.part(slice(cut, None))
 
 
@@ -90,7 +90,7 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
         "seconds": {stage: round(value) for stage, value in seconds.items()},
         "config": config.model_dump(mode="json"),
         "episodes": list(training.actions.shape[:2]),
-        "surprise": _calibration(model, validation),
+        "surprise": calibration(model, validation, "play"),
         "validation": probe(model, encode_all(model, training), training, encode_all(model, validation), validation),
     }
     save_checkpoint(output, model, facts)
@@ -116,17 +116,8 @@ def _world_model(model: WorldModel, training: Episodes, config: TrainConfig, fit
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
         loss = JEPALoss(model, training, config)
         seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr)
-        gentle = JEPALoss(model, training, config.model_copy(update={"augmentation": config.refine_augmentation}))
-        seconds["refine"] = fit(
-            "refine",
-            model,
-            parameters,
-            lambda step: gentle(config.jepa_steps + step),
-            config.refine_steps,
-            config.refine_lr,
-        )
 
-    latents = encode_all(model, training, config.refine_augmentation)
+    latents = encode_all(model, training, config.camera_motion)
     rollouts = PredictorLoss(model, latents, config)
     seconds["predictor"] = fit(
         "predictor", model, [*model.predictor.parameters()], rollouts, config.predictor_steps, config.predictor_lr
@@ -142,15 +133,15 @@ def _world_model(model: WorldModel, training: Episodes, config: TrainConfig, fit
     return seconds
 
 
-def _calibration(model: WorldModel, validation: Episodes) -> dict:
-    """Of surprise, as the checkpoint stores it."""
+def calibration(model: WorldModel, nominal: Episodes, kind: str) -> dict:
+    """Of surprise, as the checkpoint stores it, on episodes the model was not trained on; kind: what they are of."""
     harmless = (
         torch.zeros(0, model.config.latent_dim)
         if isinstance(model.encoder, StateEncoder)
-        else harmless_changes(model, validation.frames)
+        else harmless_changes(model, nominal.frames)
     )
-    source = f"{len(validation.actions)} held-out episodes of play"
-    return calibrate(model, encode_all(model, validation), harmless, source).model_dump(mode="json")
+    source = f"{len(nominal.actions)} held-out episodes of {kind}"
+    return calibrate(model, encode_all(model, nominal), harmless, source).model_dump(mode="json")
 
 
 def _decoder_loss(

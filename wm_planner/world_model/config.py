@@ -24,5 +24,6 @@ class ModelConfig(BaseModel):
     predictor_blocks: int = 3
     predictor_dropout: float = Field(default=0.1, ge=0, lt=1)
     head_width: int = 320
+    head_dropout: float = Field(default=0.1, ge=0, lt=1, description="of critic and policy")
     policy_components: int = Field(default=6, ge=1, description="ways of acting the policy keeps apart")
     decoder_channels: int = 96

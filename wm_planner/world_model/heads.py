@@ -39,9 +39,9 @@ _SCALE = 10.0  # distances are tens of steps: keeps the network's own output nea
 class Critic(nn.Module):
     """Temporal distance: in how many control steps one gets from latents to goals. Never negative, not symmetric."""
 
-    def __init__(self, latent_dim: int, width: int) -> None:
+    def __init__(self, latent_dim: int, width: int, dropout: float) -> None:
         super().__init__()
-        self.body = ResidualMLP(3 * latent_dim, 1, width, 2)
+        self.body = ResidualMLP(3 * latent_dim, 1, width, 2, dropout)
 
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Steps from latents to goals, broadcast: (..., D) x2 -> (...)."""
@@ -53,11 +53,11 @@ class Critic(nn.Module):
 class Policy(nn.Module):
     """A mixture over actions in [-1, 1]: where there are several ways to a goal, their average is none of them."""
 
-    def __init__(self, inputs: int, action_dim: int, width: int, components: int) -> None:
+    def __init__(self, inputs: int, action_dim: int, width: int, components: int, dropout: float) -> None:
         super().__init__()
         self._components, self._action_dim = components, action_dim
         gates = components if components > 1 else 0
-        self.body = ResidualMLP(inputs, components * action_dim + gates, width, 2)
+        self.body = ResidualMLP(inputs, components * action_dim + gates, width, 2, dropout)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, inputs) -> log weights (B, K) and actions (B, K, A) of the components."""

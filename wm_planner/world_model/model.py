@@ -58,8 +58,8 @@ class WorldModel(nn.Module):
             c * (d + j + a), d + j, config.predictor_width, config.predictor_blocks, config.predictor_dropout
         )
         self.predictor.start_from_zero()  # "nothing changes"
-        self.policy = Policy(2 * d + j, a, config.head_width, config.policy_components)
-        self.critic = Critic(d, config.head_width)
+        self.policy = Policy(2 * d + j, a, config.head_width, config.policy_components, config.head_dropout)
+        self.critic = Critic(d, config.head_width, config.head_dropout)
         if config.encoder != "state":
             self.decoder = Decoder(d, config.decoder_channels, contract.image_size, channels)
         self.register_buffer("joint_mean", torch.zeros(j))

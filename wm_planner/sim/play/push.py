@@ -27,14 +27,14 @@ class PushPlay:
         # Goals show the cube in place and the arm anywhere: so what was brought somewhere is often left alone.
         self._leaving = brought and rng.random() < 0.6
         self.attempt += not self._leaving
-        self._pushing = not self._leaving and rng.random() < 0.75
+        self._pushing = not self._leaving and rng.random() < 0.85
         self._target = rng.uniform(CUBE_LOW, CUBE_HIGH)
         self._waypoint = rng.uniform(TOOL_LOW, TOOL_HIGH)
         if not self._pushing and not self._leaving and rng.random() < 0.5:  # behind the cube: run into it
             self._waypoint = np.clip(cube + 0.5 * (cube - tool), TOOL_LOW, TOOL_HIGH)
-        self._speed = rng.uniform(0.4, 1.0)
-        self._noise_scale = rng.choice([0.05, 0.15, 0.5], p=[0.5, 0.3, 0.2])
-        self._steps_left = int(rng.integers(40, 90)) if self._pushing else int(rng.integers(8, 30))
+        self._speed = rng.uniform(0.6, 1.0)
+        self._noise_scale = rng.choice([0.05, 0.15, 0.5], p=[0.6, 0.3, 0.1])
+        self._steps_left = int(rng.integers(50, 90)) if self._pushing else int(rng.integers(8, 30))
 
     def act(self) -> np.ndarray:
         """Normalised action, shape (2,)."""
