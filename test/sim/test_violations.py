@@ -76,3 +76,17 @@ def test_harmless_changes_change_the_picture_and_nothing_else(env: Environment) 
             assert np.abs(env.image().astype(int) - before).mean() > 1.0
             np.testing.assert_array_equal(env.world.cube_pose(), pose)
         assert np.abs(env.image().astype(int) - before).max() <= 1
+
+
+def test_an_obstacle_stands_clear_and_is_gone_again(env: Environment) -> None:
+    before, snapshot = env.image(), env.save()
+    for seed in range(5):
+        with violations.obstacle(env, np.random.default_rng(seed)):
+            assert env.world.obstacle is not None
+            place = env.world.client.getBasePositionAndOrientation(env.world.obstacle)[0][:2]
+            for there in env.world.truth().values():
+                assert np.linalg.norm(place - there[:2]) > violations.FAR
+            assert not np.array_equal(env.image(), before)
+        env.restore(snapshot)
+        assert np.array_equal(env.image(), before)
+    env.forget(snapshot)

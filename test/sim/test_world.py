@@ -220,3 +220,19 @@ def test_distance_is_to_the_goal_position(environment: Environments) -> None:
     env = environment("panda_push")
     env.reset(PUSH_SCENE)
     assert env.distance(np.array([0.5, 0.04])) == pytest.approx(0.04, abs=1e-3)
+
+
+def test_an_obstacle_is_seen_and_stops_the_cube_until_a_reset(environment: Callable[[str], Environment]) -> None:
+    env = environment("panda_push")
+    scene = SceneState((0.40, 0.0, 0.02), (0.48, 0.0, 0.0))
+    pushed = []
+    for obstacle in (True, False):
+        env.reset(scene)
+        before = env.image()
+        if obstacle:
+            env.world.place_obstacle(0.56, 0.0, 0.0)
+        assert np.array_equal(env.image(), before) != obstacle
+        for _ in range(12):
+            env.step(np.array([0.6, 0.0]))
+        pushed.append(env.world.cube_pose()[0] - 0.48)
+    assert pushed[0] < 0.03 < 0.08 < pushed[1]

@@ -171,6 +171,7 @@ class Pilot:
 
     def set_goal(self, goal: Goal) -> None:
         self._latch.clear()
+        self._rate = Rate()  # without the pause between goals
         self.worker.set_goal(goal)
         self._log.info(f"new goal: {goal.kind}")
 

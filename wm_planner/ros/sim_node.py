@@ -73,7 +73,8 @@ class SimNode(Node):
         if isinstance(self._world.robot, Panda) and contract.action.topic != TRAJECTORY_TOPIC:
             self._subscribe(TRAJECTORY_TOPIC, Interface.JOINT_TRAJECTORY, answers=False)
         if self._world.cube is not None:
-            self.create_subscription(PoseStamped, "~/place_object", self._on_place_object, qos.COMMAND)
+            self._place("~/place_object", self._world.place_cube)
+        self._place("~/place_obstacle", self._world.place_obstacle)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/pause", self._on_pause)
         self.create_service(Trigger, "~/step", self._on_step)
@@ -234,16 +235,20 @@ class SimNode(Node):
     def _command(self, value: np.ndarray) -> None:
         self._world.robot.command(value, self._world.time)
 
-    def _on_place_object(self, message: PoseStamped) -> None:
-        """The object lies elsewhere at once: to set a scene by hand, or to see who notices."""
-        frame, p, q = self._world.robot.world_frame, message.pose.position, message.pose.orientation
-        place = np.array([p.x, p.y, 2.0 * math.atan2(q.z, q.w)])
-        if message.header.frame_id != frame or not np.isfinite(place).all():
+    def _place(self, topic: str, put: Callable[[float, float, float], None]) -> None:
+        """Something is elsewhere at once where a pose arrives: to set a scene by hand, or to see who notices."""
+        frame = self._world.robot.world_frame
+
+        def on_place(message: PoseStamped) -> None:
+            p, q = message.pose.position, message.pose.orientation
+            place = np.array([p.x, p.y, 2.0 * math.atan2(q.z, q.w)])
+            if message.header.frame_id == frame and np.isfinite(place).all():
+                return put(*place.tolist())
             self.get_logger().error(
-                f"~/place_object: ({p.x}, {p.y}) in frame {message.header.frame_id!r}, expected numbers in {frame!r}"
+                f"{topic}: ({p.x}, {p.y}) in frame {message.header.frame_id!r}, expected numbers in {frame!r}"
             )
-            return
-        self._world.place_cube(*place.tolist())
+
+        self.create_subscription(PoseStamped, topic, on_place, qos.COMMAND)
 
     # Services
 

@@ -41,6 +41,22 @@ def vanish(env: Environment) -> None:
 
 
 @contextmanager
+def obstacle(env: Environment, rng: np.random.Generator) -> Iterator[None]:
+    """A post that was never there before stands clear of robot and object."""
+    truth = env.world.truth().values()
+    while True:
+        scene = env.task.sample(rng)
+        place = np.asarray(scene.cube or scene.robot)[:2]
+        if min(np.linalg.norm(place - there[:2]) for there in truth) > FAR:
+            break
+    env.world.place_obstacle(*place, 0.0)
+    try:
+        yield
+    finally:
+        env.world.remove_obstacle()
+
+
+@contextmanager
 def ghost(env: Environment) -> Iterator[None]:
     """The robot passes through the object."""
     world = env.world

@@ -20,6 +20,8 @@ CUBE_SIDE = 0.06
 CUBE_MASS = 0.12
 CUBE_FRICTION = 0.5
 _CUBE_RGBA = (0.85, 0.15, 0.12, 1.0)
+_OBSTACLE_HALF = (0.03, 0.03, 0.08)
+_OBSTACLE_RGBA = (0.15, 0.60, 0.25, 1.0)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class World:
         self.cube: int | None = None
         if with_cube:
             self.add_cube(CUBE_SIDE)
+        self.obstacle: int | None = None
         self.steps = 0
 
     @property
@@ -93,6 +96,7 @@ class World:
             if state.cube is None:
                 raise ValueError("this world has a cube: the scene state must place it")
             self.place_cube(*state.cube)
+        self.remove_obstacle()
         self.steps = 0
 
     def add_cube(self, side: float) -> None:
@@ -114,6 +118,19 @@ class World:
             self.cube, (x, y, self._cube_half), self.client.getQuaternionFromEuler((0.0, 0.0, yaw))
         )
         self.client.resetBaseVelocity(self.cube, (0, 0, 0), (0, 0, 0))
+
+    def place_obstacle(self, x: float, y: float, yaw: float) -> None:
+        """Put a post that no model has seen on the floor, metres, radians; it stands still there until a reset."""
+        pose = (x, y, _OBSTACLE_HALF[2]), self.client.getQuaternionFromEuler((0.0, 0.0, yaw))
+        if self.obstacle is None:
+            self.obstacle = box(self.client, _OBSTACLE_HALF, 0.0, pose[0], _OBSTACLE_RGBA)
+        self.client.resetBasePositionAndOrientation(self.obstacle, *pose)
+
+    def remove_obstacle(self) -> None:
+        """Take the post away, if there is one."""
+        if self.obstacle is not None:
+            self.client.removeBody(self.obstacle)
+            self.obstacle = None
 
     def step(self, physics_steps: int) -> None:
         for _ in range(physics_steps):

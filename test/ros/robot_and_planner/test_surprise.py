@@ -97,6 +97,14 @@ def run(robot: Callable[..., Robot], peer: Peer, push_contract: Contract) -> Run
     return Run(it, feed, objects, surprises)
 
 
+def clear_place(run: Run) -> np.ndarray:
+    """Where neither the tool nor the cube is near: (x, y), m."""
+    tool, cube = run.robot.tools[-1].point, run.objects[-1].pose.position
+    places = [np.array([x, y]) for x in (0.4, 0.5, 0.6) for y in (-0.2, 0.0, 0.2)]
+    clearance = [min(np.hypot(*(p - [o.x, o.y])) for o in (tool, cube)) for p in places]
+    return places[int(np.argmax(clearance))]
+
+
 def frames_to_stop(run: Run, began: float, dt: float) -> int:
     """Frames from the first one that made no sense to the first command of 0; the same frame counts 0."""
 
@@ -114,10 +122,7 @@ def wait_for_motion(run: Run) -> None:
 
 
 def test_an_object_that_jumps_stops_the_robot_and_is_accepted_where_it_lies(run: Run, push_contract: Contract) -> None:
-    tool, cube = run.robot.tools[-1].point, run.objects[-1].pose.position
-    places = [np.array([x, y]) for x in (0.4, 0.5, 0.6) for y in (-0.2, 0.0, 0.2)]
-    clearance = [min(np.hypot(*(p - [o.x, o.y])) for o in (tool, cube)) for p in places]
-    x, y = places[int(np.argmax(clearance))]
+    x, y = clear_place(run)
     run.robot.peer.publish_matched("/sim/place_object", place(x, y))
 
     def jumped() -> float:
@@ -130,6 +135,19 @@ def test_an_object_that_jumps_stops_the_robot_and_is_accepted_where_it_lies(run:
     wait_for(lambda: log in run.robot.log("planner"), lambda: run.robot.log("planner"))
     wait_for(lambda: "makes sense again" in run.robot.log("planner"), lambda: run.robot.log("planner"))
     wait_for_motion(run)
+
+
+def test_an_obstacle_never_seen_before_stops_the_robot(run: Run, push_contract: Contract, peer: Peer) -> None:
+    images = peer.record(run.robot.camera, Image, qos.SENSOR)
+    run.robot.peer.publish_matched("/sim/place_obstacle", place(*clear_place(run)))
+
+    def appeared() -> float:
+        colours = ((seconds(m.header.stamp), image_array(m).astype(int)) for m in images)
+        return next((time for time, c in colours if (c[..., 1] - c[..., 0] > 30).any()), 0.0)
+
+    began = wait_for(appeared, "an image of the obstacle")
+    assert frames_to_stop(run, began, push_contract.dt) <= WITHIN
+    run.robot.wait_for_status("stopped", "what is seen is not what was predicted")
 
 
 def test_another_cameras_picture_stops_the_robot_until_its_own_is_back(

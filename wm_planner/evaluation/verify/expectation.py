@@ -20,7 +20,8 @@ _STEPS = 60  # of play in each scene
 WITHIN = 3  # frames: a violation counts as noticed by its largest surprise in these
 _WARM_UP = 10  # steps of play before anything happens
 _MOVES = 0.02  # metres: what has to move within these frames for a contact or a frozen image to show
-IMPOSSIBLE, HARMLESS = ("teleport", "vanish", "pass-through", "frozen"), ("light", "floor colour")
+IMPOSSIBLE = ("teleport", "vanish", "obstacle", "pass-through", "frozen")  # or never seen in training
+HARMLESS = ("light", "floor colour")
 
 
 class Watcher:
@@ -123,6 +124,7 @@ def _scene(lab: Lab, recording: Recording, rng: np.random.Generator) -> Iterator
     teleported = _glimpse(lab, recording, any_time, lambda: violations.teleport(env, rng))
     yield "teleport", nominal, teleported
     yield "vanish", nominal, _glimpse(lab, recording, any_time, lambda: violations.vanish(env))
+    yield "obstacle", nominal, _glimpse(lab, recording, any_time, during=violations.obstacle(env, rng))
     change = float(np.abs(teleported.frame - nominal.frame).mean())
     sign, hue = rng.choice((-1.0, 1.0)), rng.normal(size=3)
     for name, make in (

@@ -103,5 +103,5 @@ def _imagined(lab: Lab, windows: Latents, imagined: Tensor) -> Figure:
         latents = torch.cat([windows.latents[window, c - 1 : c], imagined[window, [h - 1 for h in _SHOWN]]])
         rows[f"real {number}"] = held[episode, [_EVERY * start + k for k in seen], ..., :3]
         rows[f"imagined {number}"] = lab.model.imagine(latents).numpy()[..., :3]
-    titles = ["now", *(f"{h} steps ahead" for h in _SHOWN)]
+    titles = ["now", *(f"{h} step{'s' * (h > 1)} ahead" for h in _SHOWN)]
     return pictures(rows, titles, "Imagined frames beneath real ones; the decoder is for looking only.")
