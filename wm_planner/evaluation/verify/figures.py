@@ -51,7 +51,8 @@ def bars(values: Mapping[str, float], targets: Mapping[str, float], label: str, 
         names = list(values)
         axes.barh(names, [values[n] for n in names], color=_GOOD, height=0.6)
         for row, name in enumerate(names):
-            axes.text(max(values[name], targets.get(name, 0.0)) + 0.01, row, f"{values[name]:.3g}", va="center", fontsize=9)
+            beyond = max(values[name], targets.get(name, 0.0)) + 0.01
+            axes.text(beyond, row, f"{values[name]:.3g}", va="center", fontsize=9)
             if name in targets:
                 axes.plot([targets[name]] * 2, [row - 0.4, row + 0.4], color=_BAD, linewidth=2)
         axes.set(xlabel=label, xlim=(0.0, 1.12))
