@@ -49,7 +49,7 @@ def obstacle(env: Environment, rng: np.random.Generator) -> Iterator[None]:
         place = np.asarray(scene.cube or scene.robot)[:2]
         if min(np.linalg.norm(place - there[:2]) for there in truth) > FAR:
             break
-    env.world.place_obstacle(*place, 0.0)
+    env.world.place_obstacle(float(place[0]), float(place[1]), 0.0)
     try:
         yield
     finally:
