@@ -23,6 +23,7 @@ def evaluate(
     goals: Annotated[str, typer.Option(help="placed, or brought about by scripted or random motion")] = "placed",
     workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 1,
     lamp: Annotated[float | None, typer.Option(help="a lamp follows this share of the actions")] = None,
+    tolerance: Annotated[float | None, typer.Option(min=0.0, help="m that count as reached; the task's own")] = None,
     set: Annotated[list[str] | None, typer.Option(help="agent setting, such as horizon=12 or mode=policy")] = None,
 ) -> None:
     """Measure success on held-out goals."""
@@ -41,6 +42,8 @@ def evaluate(
         raise ValueError(f"--ros takes placed goals, found --goals {goals}")
     if ros and lamp is not None:
         raise ValueError(f"--ros has no lamp, found --lamp {lamp}")
+    if ros and tolerance is not None:
+        raise ValueError(f"--ros takes the task's own tolerance, found --tolerance {tolerance}")
     if ros and policy != "planner":
         raise ValueError(f"--ros runs the planner node, found --policy {policy}")
     with progress_bar() as bar:
@@ -69,6 +72,7 @@ def evaluate(
                 goals,  # type: ignore[arg-type]
                 show,
                 lamp=lamp,
+                tolerance=tolerance,
             )
     write_json(json, report)
     table = Table("", "value")

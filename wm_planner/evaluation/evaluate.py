@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
@@ -104,9 +105,10 @@ def _start(
     goals: GoalKind,
     factor: str | None,
     lamp: float | None,
+    tolerance: float,
 ) -> None:
     global _worker
-    _worker = Evaluator(get_task(task), policy, checkpoint, config, goals, factor, lamp)
+    _worker = Evaluator(replace(get_task(task), tolerance=tolerance), policy, checkpoint, config, goals, factor, lamp)
 
 
 def _trial(seed: int) -> Trial:
@@ -126,19 +128,22 @@ def evaluate(
     progress: Callable[[Trial], None] = lambda trial: None,
     factor: str | None = None,
     lamp: float | None = None,
+    tolerance: float | None = None,
 ) -> dict:
     """Run trials and report; see `report` for the keys.
 
     Args:
         factor: one of FACTORS, varied in every trial.
         lamp: share of the actions that a lamp in the picture follows; None: there is no lamp.
+        tolerance: metres from the goal that count as reached; None: the task's own.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
     """
     checkpoint = checkpoint or default_checkpoint(task, policy)
     seeds = [scene_seed(seed, episode) for episode in range(episodes)]
-    arguments = (task.name, policy, checkpoint, config or AgentConfig(), goals, factor, lamp)
+    tolerance = tolerance or task.tolerance
+    arguments = (task.name, policy, checkpoint, config or AgentConfig(), goals, factor, lamp, tolerance)
     trials: dict[int, Trial] = {}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:
         for future in as_completed([pool.submit(_trial, s) for s in seeds]):
@@ -146,4 +151,8 @@ def evaluate(
             trials[trial.scene_seed] = trial
             progress(trial)
     name = "" if policy == "random" else checkpoint.name
-    return report(task.name, [trials[s] for s in seeds], seed, name, policy) | {"goals": goals, "lamp": lamp}
+    return report(task.name, [trials[s] for s in seeds], seed, name, policy) | {
+        "goals": goals,
+        "lamp": lamp,
+        "tolerance": tolerance,
+    }
