@@ -75,3 +75,17 @@ def test_false_alarms_come_about_as_often_as_asked(small_model: WorldModel) -> N
 def test_calibration_is_deterministic(small_model: WorldModel) -> None:
     data, none = _episodes(small_model, 6, 20, 0), torch.zeros(0, small_model.config.latent_dim)
     assert calibrate(small_model, data, none, "a") == calibrate(small_model, data, none, "a")
+
+
+def test_one_episode_is_too_few(small_model: WorldModel) -> None:
+    with pytest.raises(ValueError, match="1 episode"):
+        calibrate(small_model, _episodes(small_model, 1, 20, 0), torch.zeros(0, small_model.config.latent_dim), "a")
+
+
+def test_thresholds_hold_for_episodes_the_whitening_was_not_fitted_to(small_model: WorldModel) -> None:
+    """So few episodes that a threshold from the fitted residuals themselves would be far too low."""
+    none, d = torch.zeros(0, small_model.config.latent_dim), small_model.config.latent_dim
+    calibration = calibrate(small_model, _episodes(small_model, 4, 30, 0), none, "a")
+    fresh, matrices = _episodes(small_model, 80, 40, 1), calibration.matrices(d + 7)
+    surprises = torch.stack([score(all_residuals(small_model, fresh, h), matrices[h]) for h in HORIZONS]).amax(0)
+    assert float((surprises > calibration.level).float().mean()) < 2.5 * calibration.share

@@ -38,20 +38,33 @@ def all_residuals(model: WorldModel, data: Latents, horizon: int) -> Tensor:
 def calibrate(model: WorldModel, data: Latents, harmless: Tensor, source: str) -> Calibration:
     """Measure surprise on episodes the model was not trained on.
 
+    The thresholds come from a half of the episodes under the whitening of the other: residuals that the whitening was
+    fitted to are less surprising than those to come.
+
     Args:
         data: encoded episodes; each episode's commands are made late by its own share of LATE steps.
         harmless: changes of latents (N, D) that must not surprise; see `harmless_changes`.
         source: says where they come from.
+
+    Raises:
+        ValueError: fewer than two episodes.
     """
+    if len(data.actions) < 2:
+        raise ValueError(f"{len(data.actions)} episode(s) to calibrate surprise on, expected two or more")
     generator = torch.Generator().manual_seed(0)
     late = (LATE * torch.rand(len(data.actions), 1, 1, generator=generator)).to(data.actions)
     before = torch.cat([torch.zeros_like(data.actions[:, :1]), data.actions[:, :-1]], 1)
     data = data._replace(actions=(1.0 - late) * data.actions + late * before)
-    errors = {h: all_residuals(model, data, h).flatten(0, 1) for h in HORIZONS}
-    whitening = {h: whiten(e, harmless) for h, e in errors.items()}
-    whitening = {h: m / score(errors[h], m).square().mean().sqrt() for h, m in whitening.items()}
-    surprises = torch.stack([score(errors[h], whitening[h]) for h in HORIZONS]).amax(0).cpu().numpy()
-    level, excess = tail(surprises, TAIL)
+    errors = {h: all_residuals(model, data, h) for h in HORIZONS}
+    half = len(data.actions) // 2
+    surprises = torch.cat(
+        [
+            _surprises(_part(errors, scored), _whitening(_part(errors, fitted), harmless))
+            for fitted, scored in ((slice(half), slice(half, None)), (slice(half, None), slice(half)))
+        ]
+    )
+    whitening = _whitening(errors, harmless)
+    level, excess = tail(surprises.cpu().numpy(), TAIL)
     packed = {h: base64.b64encode(matrix.cpu().numpy().astype(np.float16).tobytes()) for h, matrix in whitening.items()}
     return Calibration(
         dt=model.contract.dt,
@@ -71,6 +84,31 @@ def harmless_changes(model: WorldModel, frames: np.ndarray) -> Tensor:
     torch.manual_seed(0)
     changed = recoloured(part, HARMLESS)
     return torch.cat([model.encode(b).float() - model.encode(a).float() for a, b in zip(part, changed)])
+
+
+def _part(errors: dict[int, Tensor], part: slice) -> dict[int, Tensor]:
+    """The same episodes of every horizon."""
+    return {horizon: residuals[part] for horizon, residuals in errors.items()}
+
+
+def _whitening(errors: dict[int, Tensor], harmless: Tensor) -> dict[int, Tensor]:
+    """By horizon, the matrix under which residuals (N, T, D + J) score 1 on average.
+
+    Whitened twice: the second time the more surprising weigh more, a step towards the least ellipsoid around all of
+    them, since it is the most surprising of ordinary moments that cause false alarms.
+    """
+    out = {}
+    for horizon, residuals in errors.items():
+        flat = residuals.flatten(0, 1)
+        weight = score(flat, whiten(flat, harmless)).square()
+        matrix = whiten(flat * (weight / weight.square().mean().sqrt())[:, None], harmless)
+        out[horizon] = matrix / score(flat, matrix).square().mean().sqrt()
+    return out
+
+
+def _surprises(errors: dict[int, Tensor], whitening: dict[int, Tensor]) -> Tensor:
+    """Of every moment, the largest over horizons."""
+    return torch.stack([score(errors[h].flatten(0, 1), matrix) for h, matrix in whitening.items()]).amax(0)
 
 
 def whiten(residuals: Tensor, harmless: Tensor) -> Tensor:

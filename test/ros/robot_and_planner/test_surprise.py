@@ -97,10 +97,10 @@ def run(robot: Callable[..., Robot], peer: Peer, push_contract: Contract) -> Run
     return Run(it, feed, objects, surprises)
 
 
-def clear_place(run: Run) -> np.ndarray:
-    """Where neither the tool nor the cube is near: (x, y), m."""
+def clear_place(run: Run, beside: float = 0.0) -> np.ndarray:
+    """Where neither the tool nor the cube is near, `beside` m or more from the robot's midline: (x, y), m."""
     tool, cube = run.robot.tools[-1].point, run.objects[-1].pose.position
-    places = [np.array([x, y]) for x in (0.4, 0.5, 0.6) for y in (-0.2, 0.0, 0.2)]
+    places = [np.array([x, y]) for x in (0.4, 0.5, 0.6) for y in (-0.2, 0.0, 0.2) if abs(y) >= beside]
     clearance = [min(np.hypot(*(p - [o.x, o.y])) for o in (tool, cube)) for p in places]
     return places[int(np.argmax(clearance))]
 
@@ -139,7 +139,8 @@ def test_an_object_that_jumps_stops_the_robot_and_is_accepted_where_it_lies(run:
 
 def test_an_obstacle_never_seen_before_stops_the_robot(run: Run, push_contract: Contract, peer: Peer) -> None:
     images = peer.record(run.robot.camera, Image, qos.SENSOR)
-    run.robot.peer.publish_matched("/sim/place_obstacle", place(*clear_place(run)))
+    # On the midline the post stands before the arm in the picture, and is not noticed: see docs/reality.md.
+    run.robot.peer.publish_matched("/sim/place_obstacle", place(*clear_place(run, beside=0.2)))
 
     def appeared() -> float:
         colours = ((seconds(m.header.stamp), image_array(m).astype(int)) for m in images)
