@@ -144,6 +144,12 @@ def test_a_failed_save_keeps_the_old_file(path: Path, small_model: WorldModel) -
     assert path.read_bytes() == before
 
 
+def test_other_users_can_read_it(path: Path) -> None:
+    beside = path.with_name("beside")
+    beside.touch()
+    assert path.stat().st_mode == beside.stat().st_mode
+
+
 def test_auto_device() -> None:
     assert auto_device("cpu") == torch.device("cpu")
     assert auto_device().type == ("cuda" if torch.cuda.is_available() else "cpu")

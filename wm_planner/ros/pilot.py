@@ -115,7 +115,7 @@ class Pilot:
         return UnderWay(plan.ahead(start, steps), speed)
 
     def decided(self, decision: Decision) -> None:
-        self._rate.tick(time.monotonic())
+        self._rate.tick(decision.plan.start)
         if self._lockstep:
             self._latch.clear()
             if self._caution.reason:
@@ -245,7 +245,7 @@ class Pilot:
             "plan_ms": f"{plan_ms:.1f}",
             "command_age_ms": f"{age:.1f}",
             "image_to_command_ms": f"{self._image_to_command:.1f}",
-            "rate_hz": f"{self._rate.hertz(time.monotonic()):.1f}",
+            "rate_hz": f"{self._rate.hertz(self.now()):.1f}",
             "distance": f"{decision.plan.distance if decision else float('nan'):.4f}",
             "speed": f"{self._caution.speed:g}",
             **({"surprise": f"{self._surprise[0]:.3f}"} if self._calibration else {}),

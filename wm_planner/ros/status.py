@@ -57,13 +57,16 @@ class Latch:
 
 
 class Rate:
-    """Events per second over the last few."""
+    """Plans per second over the last few, by the stamps of the images planned on: an image left out lowers it."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=20)
 
-    def tick(self, now: float) -> None:
-        self._times.append(now)
+    def tick(self, stamp: float) -> None:
+        """A stamp that is no later than the last begins a new run."""
+        if self._times and stamp <= self._times[-1]:
+            self._times.clear()
+        self._times.append(stamp)
 
     def hertz(self, now: float) -> float:
         """0 where nothing has happened for a second."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from wm_planner.configurator.contract import Contract, parse_contract
@@ -43,7 +43,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     """Write a safetensors file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, partial, metadata)
+    # Not save_file, whose files only their owner can read: models are trained by one user and run by another.
+    partial.write_bytes(save({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, metadata))
     partial.replace(path)
 
 
