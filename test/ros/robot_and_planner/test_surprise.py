@@ -97,12 +97,15 @@ def run(robot: Callable[..., Robot], peer: Peer, push_contract: Contract) -> Run
     return Run(it, feed, objects, surprises)
 
 
-def clear_place(run: Run, beside: float = 0.0) -> np.ndarray:
-    """Where neither the tool nor the cube is near, `beside` m or more from the robot's midline: (x, y), m."""
+ANYWHERE = [(x, y) for x in (0.4, 0.5, 0.6) for y in (-0.2, 0.0, 0.2)]
+# Before the arm, or far from the camera, the post is not always noticed: docs/reality.md has the shares.
+IN_PLAIN_SIGHT = [(x, y) for x in (0.5, 0.6) for y in (-0.2, 0.2)]
+
+
+def clear_place(run: Run, places: list[tuple[float, float]]) -> tuple[float, float]:
+    """The place (x, y), m, that is furthest from tool and cube."""
     tool, cube = run.robot.tools[-1].point, run.objects[-1].pose.position
-    places = [np.array([x, y]) for x in (0.4, 0.5, 0.6) for y in (-0.2, 0.0, 0.2) if abs(y) >= beside]
-    clearance = [min(np.hypot(*(p - [o.x, o.y])) for o in (tool, cube)) for p in places]
-    return places[int(np.argmax(clearance))]
+    return max(places, key=lambda place: min(np.hypot(place[0] - o.x, place[1] - o.y) for o in (tool, cube)))
 
 
 def frames_to_stop(run: Run, began: float, dt: float) -> int:
@@ -122,7 +125,7 @@ def wait_for_motion(run: Run) -> None:
 
 
 def test_an_object_that_jumps_stops_the_robot_and_is_accepted_where_it_lies(run: Run, push_contract: Contract) -> None:
-    x, y = clear_place(run)
+    x, y = clear_place(run, ANYWHERE)
     run.robot.peer.publish_matched("/sim/place_object", place(x, y))
 
     def jumped() -> float:
@@ -139,8 +142,7 @@ def test_an_object_that_jumps_stops_the_robot_and_is_accepted_where_it_lies(run:
 
 def test_an_obstacle_never_seen_before_stops_the_robot(run: Run, push_contract: Contract, peer: Peer) -> None:
     images = peer.record(run.robot.camera, Image, qos.SENSOR)
-    # On the midline the post stands before the arm in the picture, and is not noticed: see docs/reality.md.
-    run.robot.peer.publish_matched("/sim/place_obstacle", place(*clear_place(run, beside=0.2)))
+    run.robot.peer.publish_matched("/sim/place_obstacle", place(*clear_place(run, IN_PLAIN_SIGHT)))
 
     def appeared() -> float:
         colours = ((seconds(m.header.stamp), image_array(m).astype(int)) for m in images)
