@@ -1,6 +1,8 @@
-"""The pilot slows what was planned, and only once."""
+"""The pilot slows what was planned, and only once; commands leave as early as they take to act."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +10,16 @@ import torch
 
 pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
 
-from wm_planner.actor.agent import Plan
-from wm_planner.ros.pilot import allowed
+from wm_planner.actor.agent import AgentConfig, Plan
+from wm_planner.configurator.contract import Contract
+from wm_planner.ros.commander import Commander
+from wm_planner.ros.commands import Command
+from wm_planner.ros.inputs import Inputs
+from wm_planner.ros.parameters import Settings, Vigilance
+from wm_planner.ros.pilot import Log, Pilot, Show, allowed
 from wm_planner.ros.worker import Decision, Goal
+
+from .test_inputs import image, joint_state
 
 
 def _decision(committed: int, speed: float) -> Decision:
@@ -33,3 +42,33 @@ def test_what_was_under_way_at_full_speed_is_slowed_with_the_rest() -> None:
 
 def test_a_robot_that_stood_still_starts_with_the_plan() -> None:
     np.testing.assert_allclose(allowed(_decision(2, 0.0), 1.0)[:, 0], [0.0, 0.0, 1.0, 1.0])
+
+
+def _commanded(contract: Contract, now: float, delay: float, lockstep: bool) -> tuple[float, tuple[float, float]]:
+    """What is published at a time of a plan of 0.1, 0.2, ..., as a share of the limit; then what memory is told."""
+    actions = np.repeat(0.1 * np.arange(1, 9)[:, None], contract.action_dim, 1)
+    plan = Plan(0.0, contract.dt, actions, torch.zeros(8, 1), np.zeros((8, 1)), 0.0, 1.0, {})
+    published: list[Command] = []
+    inputs = Inputs(contract)
+    inputs.put_joints(joint_state(contract, now), now)
+    inputs.put_image(0, image(now), now)
+    settings = Settings(AgentConfig(), delay, 0.5, 0.05, 2.0, 0.02, Vigilance(False, 0.5, 0.1, 0.3))
+    log = Log(lambda text: None, lambda text: None, lambda text: None)
+    show = Show(lambda *_: None, lambda *_: None)
+    pilot = Pilot(contract, inputs, Commander(contract, published.append), settings, lockstep, lambda: now, log, show)
+    decision = Decision(plan, Goal("image"), 0.0, 0, 1.0)
+    pilot.worker = SimpleNamespace(decision=decision, goal=decision.goal)
+    pilot.decided(decision) if lockstep else pilot.tick()
+    (time, action), *_ = pilot.commanded()
+    return published[-1].header.stamp.nanosec * 1e-9, (time, float(action[0]))
+
+
+@pytest.mark.parametrize(("delay", "index"), [(0.0, 2), (0.04, 2), (0.06, 3), (0.15, 4)])
+def test_commands_leave_as_early_as_they_take_to_act(push_contract: Contract, delay: float, index: int) -> None:
+    stamped, (acts, action) = _commanded(push_contract, 0.25, delay, lockstep=False)
+    assert action == pytest.approx(0.1 * (index + 1))
+    assert (stamped, acts) == (pytest.approx(0.25), pytest.approx(0.25 + delay))
+
+
+def test_in_lockstep_commands_act_at_once(push_contract: Contract) -> None:
+    assert _commanded(push_contract, 0.0, 0.15, lockstep=True)[1] == (0.0, pytest.approx(0.1))

@@ -73,7 +73,7 @@ def evaluate(
     progress: Callable[[Trial], None] = lambda trial: None,
     logs: Path | None = None,
 ) -> dict:
-    """The lockstep report, with `rate_hz` (plans per second of the sensors' clock, mean) and `image_to_command_ms` besides."""
+    """The lockstep report, with `rate_hz` (mean, by the sensors' clock) and `image_to_command_ms` besides."""
     scenes = Environment(task)
     trials, statuses = [], []
     with driver(task, checkpoint, settings or [], logs) as node:

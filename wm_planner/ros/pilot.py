@@ -105,7 +105,7 @@ class Pilot:
     # Called by the worker, from its thread.
 
     def commanded(self) -> list[tuple[float, np.ndarray]]:
-        return self._commander.drain()
+        return [(time + self._delay, action) for time, action in self._commander.drain()]
 
     def under_way(self, start: float, steps: int) -> UnderWay:
         decision, speed = self.worker.decision, self._caution.speed
@@ -251,6 +251,11 @@ class Pilot:
             **({"surprise": f"{self._surprise[0]:.3f}"} if self._calibration else {}),
         }
 
+    @property
+    def _delay(self) -> float:
+        """From a command's stamp to its effect, s."""
+        return 0.0 if self._lockstep else self.settings.command_delay
+
     def _concern(self) -> str:
         """What keeps the robot slow, or the planner from noticing when it should be."""
         surprise, seen = self._surprise
@@ -265,7 +270,8 @@ class Pilot:
 
     def _send(self, decision: Decision, now: float, dt: float | None = None) -> None:
         plan = decision.plan
-        ahead = allowed(decision, self._caution.speed)[max(int((now - plan.start) / plan.dt + 1e-6), 0) :]
+        elapsed = now + self._delay - plan.start
+        ahead = allowed(decision, self._caution.speed)[max(int(elapsed / plan.dt + 1e-6), 0) :]
         if not len(ahead):
             silent = self._inputs.fault(2 * plan.dt, now)
             return self.fault(

@@ -37,7 +37,7 @@ from wm_planner.sim.world import PHYSICS_DT, World
 
 CAMERA_FRAME = "camera_optical_frame"
 TRAJECTORY_TOPIC = "/joint_trajectory_controller/joint_trajectory"
-_CLOCK_STEPS = 4  # physics steps per /clock message: 60 Hz of simulated time, as each costs every node a callback
+_CLOCK_STEPS = 2  # physics steps per /clock message: 120 Hz of simulated time
 _TICK = 1.0 / 120.0  # wall seconds
 _MAX_LAG = 0.1  # wall seconds made up for after a hiccup
 _REPEAT = 0.5  # wall seconds until an unanswered observation goes out again

@@ -88,7 +88,7 @@ def harmless_changes(model: WorldModel, frames: np.ndarray) -> Tensor:
 
 def _part(errors: dict[int, Tensor], part: slice) -> dict[int, Tensor]:
     """The same episodes of every horizon."""
-    return {horizon: residuals[part] for horizon, residuals in errors.items()}
+    return {horizon: each[part] for horizon, each in errors.items()}
 
 
 def _whitening(errors: dict[int, Tensor], harmless: Tensor) -> dict[int, Tensor]:
@@ -98,8 +98,8 @@ def _whitening(errors: dict[int, Tensor], harmless: Tensor) -> dict[int, Tensor]
     them, since it is the most surprising of ordinary moments that cause false alarms.
     """
     out = {}
-    for horizon, residuals in errors.items():
-        flat = residuals.flatten(0, 1)
+    for horizon, each in errors.items():
+        flat = each.flatten(0, 1)
         weight = score(flat, whiten(flat, harmless)).square()
         matrix = whiten(flat * (weight / weight.square().mean().sqrt())[:, None], harmless)
         out[horizon] = matrix / score(flat, matrix).square().mean().sqrt()
