@@ -15,6 +15,11 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+try:  # from Kilted on; rclpy's own loop keeps the interpreter busy for a quarter of the time, and planning waits for it
+    from rclpy.experimental import EventsExecutor as Executor
+except ImportError:
+    Executor = SingleThreadedExecutor
+
 
 def run(name: str, make: Callable[[threading.Event], Any], args: list[str] | None = None) -> int:
     """A node's whole life: make it, spin it until SIGINT or SIGTERM, call its `close`.
@@ -61,7 +66,7 @@ def _signals() -> Iterator[threading.Event]:
 
 def _spin_until(node: Node, stop: threading.Event) -> None:
     """Run the node's callbacks until the event is set or its context is shut down."""
-    executor = SingleThreadedExecutor(context=node.context)
+    executor = Executor(context=node.context)
     executor.add_node(node)
     try:
         while not stop.is_set() and node.context.ok():

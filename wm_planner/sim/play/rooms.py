@@ -26,7 +26,7 @@ class RoomsPlay:
         rng = self._rng
         self._travelling = rng.random() < 0.6
         self._steps_left = int(rng.integers(40, 110) if self._travelling else rng.integers(4, 20))
-        self._noise_scale = rng.choice([0.05, 0.15, 0.5], p=[0.6, 0.3, 0.1])
+        self._noise_scale = rng.choice([0.05, 0.2, 0.5], p=[0.5, 0.3, 0.2])
         self._speed = rng.uniform(0.4, 1.0)
         self._backwards = rng.random() < 0.25
         target = np.array(self._env.task.sample(rng).robot)
