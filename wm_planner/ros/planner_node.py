@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import Path
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image, JointState
@@ -43,6 +45,7 @@ from wm_planner.world_model.surprise import Calibration
 
 _STATUS_RATE = 10.0  # Hz
 _DIAGNOSTICS_EVERY = 10  # statuses
+RCLError = rclpy_implementation.RCLError
 
 
 class PlannerNode(LifecycleNode):
@@ -71,6 +74,17 @@ class PlannerNode(LifecycleNode):
         )
 
     # Lifecycle.
+
+    def _LifecycleNodeMixin__on_change_state(  # rclpy's own callback, by its mangled name
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        """Refuse a transition there is not: Jazzy's rclpy raises instead, which ends the node and answers nobody."""
+        try:
+            return super()._LifecycleNodeMixin__on_change_state(request, response)  # type: ignore[misc]
+        except RCLError as error:
+            self.get_logger().error(f"no such transition from here: {error}")
+            response.success = False
+            return response
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the contract and the model; FAILURE, with the reason logged and in `~/status`, if they do not fit."""
