@@ -83,6 +83,7 @@ def test_random_actions_do_not_push_cubes_home() -> None:
     result = evaluate(get_task("panda_push"), 2, 4, policy="random")
     assert result["tolerance"] == 0.03
     assert evaluate(get_task("panda_push"), 2, 4, policy="random", tolerance=5.0)["successes"] == 2
+    assert evaluate(get_task("panda_push"), 1, 4, policy="random", tolerance=0.0)["tolerance"] == 0.0
     assert result["successes"] == 0 and result["policy"] == "random"
     assert result["final_distance_cm"]["p50"] > 3.0
 

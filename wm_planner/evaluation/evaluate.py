@@ -142,7 +142,7 @@ def evaluate(
     """
     checkpoint = checkpoint or default_checkpoint(task, policy)
     seeds = [scene_seed(seed, episode) for episode in range(episodes)]
-    tolerance = tolerance or task.tolerance
+    tolerance = task.tolerance if tolerance is None else tolerance
     arguments = (task.name, policy, checkpoint, config or AgentConfig(), goals, factor, lamp, tolerance)
     trials: dict[int, Trial] = {}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:

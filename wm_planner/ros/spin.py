@@ -15,7 +15,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-try:  # from Kilted on; rclpy's own loop keeps the interpreter busy for a quarter of the time, and planning waits for it
+try:  # from Kilted on; rclpy's own loop keeps the interpreter busy a fifth of the time, and planning waits for it
     from rclpy.experimental import EventsExecutor as Executor
 except ImportError:
     Executor = SingleThreadedExecutor
