@@ -12,7 +12,19 @@ from wm_planner.cli.main import app
 from wm_planner.world_model.checkpoint import load_checkpoint
 
 runner = CliRunner()
-COMMANDS = ["demo", "up", "collect", "record", "train", "calibrate", "evaluate", "verify", "bench", "inspect"]
+COMMANDS = [
+    "demo",
+    "up",
+    "collect",
+    "record",
+    "convert",
+    "train",
+    "calibrate",
+    "evaluate",
+    "verify",
+    "bench",
+    "inspect",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -52,6 +64,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["collect", "--task", "panda_dance"], "no task 'panda_dance', expected one of"),
+        (["convert", "nowhere", "--contract", "panda_push"], "no bag at nowhere; make one with `wm_planner record`"),
         (["train", "--data", "nowhere.h5"], "no dataset at nowhere.h5"),
         (["inspect", "nowhere.safetensors"], "no checkpoint at nowhere.safetensors"),
         (["inspect", "nowhere.yaml"], "no contract file at nowhere.yaml"),

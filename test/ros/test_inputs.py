@@ -12,7 +12,8 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from wm_planner.configurator.contract import Contract, parse_contract
 from wm_planner.perception.image import PerceptionError
-from wm_planner.ros.inputs import Inputs, decode, decode_frame
+from wm_planner.perception.messages import decode_frame
+from wm_planner.ros.inputs import Inputs, decode
 from wm_planner.ros.messages import image_message, stamp
 
 

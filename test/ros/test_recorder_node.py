@@ -13,6 +13,7 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image, JointState
 
 from wm_planner.configurator.contract import Contract
+from wm_planner.data.bags import read_bags
 from wm_planner.ros import qos
 from wm_planner.ros.messages import image_message, seconds
 
@@ -36,7 +37,12 @@ def read(path: Path) -> dict[str, list[tuple[int, Any]]]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_bag_holds_the_contracts_topics(
-    start_process: Callable[..., Any], peer: Any, wait: Callable[..., Any], tmp_path: Path, number: int
+    start_process: Callable[..., Any],
+    peer: Any,
+    wait: Callable[..., Any],
+    tmp_path: Path,
+    number: int,
+    push_contract: Contract,
 ) -> None:
     bag = tmp_path / "bags" / "first"
     sim = start_process("wm_planner.ros.sim_node", *arguments(task="panda_push"))
@@ -80,6 +86,12 @@ def test_the_bag_holds_the_contracts_topics(
     assert recorded[stamp.sec, stamp.nanosec].data.tobytes() == bytes(common[-1].data)
     for time, message in topics["/joint_states"]:  # arrival in simulated time
         assert abs(time * 1e-9 - seconds(message.header.stamp)) < 60.0
+
+    episodes = read_bags([bag], push_contract, steps=8, command_delay=0.05)
+    actions, sideways = episodes.actions[..., 1], 0.02 / push_contract.action.limit[1]
+    assert np.isclose(actions.max(), sideways, atol=1e-3)
+    turned = np.abs(np.diff(episodes.joints[..., 0], axis=1))  # the first joint turns the arm sideways
+    assert turned[actions > 0.9 * sideways].max() > 5 * turned[actions == 0.0].max(initial=1e-5)
 
 
 def test_it_never_writes_into_an_existing_directory(start_process: Callable[..., Any], tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool, Trigger
 
 from wm_planner.configurator.contract import Contract
+from wm_planner.perception.messages import decode_frame, decode_joints
 from wm_planner.ros import qos
-from wm_planner.ros.inputs import decode_frame, decode_joints
 from wm_planner.ros.messages import image_array, seconds, stamp
 from wm_planner.sim.environment import Environment
 

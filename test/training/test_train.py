@@ -150,6 +150,15 @@ def test_true_state_model_skips_pixels(tmp_path: Path, episodes: Episodes, small
     )
 
 
+def test_what_a_robot_recorded_has_no_true_state(tmp_path: Path, episodes: Episodes, small_config: ModelConfig) -> None:
+    recorded = episodes._replace(state=episodes.state[..., :0])
+    few = {"jepa_steps": 2, "predictor_steps": 2, "critic_steps": 2, "policy_steps": 2, "decoder_steps": 2}
+    assert "open_loop" in _Run(tmp_path, recorded, _config(small_config, **few)).facts["validation"]
+    model = small_config.model_copy(update={"encoder": "state", "latent_dim": 7})
+    with pytest.raises(ValueError, match="0 values of true state, expected latent_dim 7"):
+        _Run(tmp_path, recorded, _config(model))
+
+
 def test_validation_is_held_out(episodes: Episodes) -> None:
     training, validation = split(episodes)
     assert len(training.actions) == 6 and len(validation.actions) == VALIDATION_EPISODES

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
-from wm_planner.configurator.contract import Camera, Contract, Joints
-from wm_planner.perception.image import PerceptionError, decode_compressed, to_frame
-from wm_planner.perception.joints import order_joints
-from wm_planner.ros.messages import image_array, seconds
+from wm_planner.configurator.contract import Contract
+from wm_planner.perception.messages import decode_frame, decode_joints
+from wm_planner.ros.messages import seconds
 
 _JOINT_STATES = 512  # half a second at 1 kHz
 _MISSED = 32  # images kept for a worker that is busy
@@ -35,32 +34,6 @@ class Observation(NamedTuple):
     joints: np.ndarray
     stamp: float
     received: float
-
-
-def decode_frame(message: Image | CompressedImage, camera: Camera, source: str | None = None) -> np.ndarray:
-    """One camera's message to an encoder frame, (S, S, 3) uint8 RGB.
-
-    Raises:
-        PerceptionError: encoding or size differ from the contract's; names `source` (default: the topic).
-    """
-    source = source or camera.topic
-    if isinstance(message, CompressedImage):
-        return to_frame(decode_compressed(message.data, source), camera, source)
-    if message.encoding != camera.encoding:
-        raise PerceptionError(
-            f"{source}: encoding is {message.encoding!r}, expected {camera.encoding!r}; "
-            "set the camera driver's encoding, or change the contract"
-        )
-    return to_frame(image_array(message, source), camera, source)
-
-
-def decode_joints(message: JointState, joints: Joints) -> np.ndarray:
-    """(J,) radians, or rad/s, in the contract's order.
-
-    Raises:
-        PerceptionError: joints are missing or not finite.
-    """
-    return order_joints(message.name, getattr(message, joints.field), joints)
 
 
 def decode(raw: Raw, contract: Contract) -> Observation:

@@ -13,8 +13,9 @@ from wm_planner.actor.caution import Caution, Limits
 from wm_planner.actor.limiter import UnsafeCommand
 from wm_planner.configurator.contract import Contract, Interface
 from wm_planner.perception.image import PerceptionError
+from wm_planner.perception.messages import decode_joints
 from wm_planner.ros.commander import Commander
-from wm_planner.ros.inputs import Inputs, decode_joints
+from wm_planner.ros.inputs import Inputs
 from wm_planner.ros.parameters import Settings
 from wm_planner.ros.status import Latch, Rate, State
 from wm_planner.ros.worker import Decision, Goal, UnderWay, Worker

@@ -29,11 +29,12 @@ from wm_planner.actor.caution import Limits
 from wm_planner.configurator.contract import Contract, load_contract
 from wm_planner.configurator.paths import checkpoint_path
 from wm_planner.perception.image import PerceptionError
+from wm_planner.perception.messages import decode_frame, decode_joints
 from wm_planner.ros import qos
 from wm_planner.ros.commander import Commander
 from wm_planner.ros.commands import MESSAGE
 from wm_planner.ros.display import imagined_image, predicted_path, surprise_message
-from wm_planner.ros.inputs import Inputs, decode_frame, decode_joints
+from wm_planner.ros.inputs import Inputs
 from wm_planner.ros.parameters import PARAMETERS, declare, settings
 from wm_planner.ros.pilot import Log, Pilot, Show
 from wm_planner.ros.spin import run

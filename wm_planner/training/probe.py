@@ -28,7 +28,9 @@ def linear_probe(
 
 
 def positions(episodes: Episodes) -> dict[str, slice]:
-    """The columns of the true state that are positions, by what they are the position of."""
+    """The columns of the true state that are positions, by what they are the position of; none on a real robot."""
+    if not episodes.state.shape[-1]:
+        return {}
     if episodes.contract.robot == "rover":
         return {"base": slice(0, 2)}
     cube = {"cube": slice(3, 5)} if episodes.state.shape[-1] > 3 else {}
@@ -37,7 +39,8 @@ def positions(episodes: Episodes) -> dict[str, slice]:
 
 def _pairs(latents: Latents, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
     """Every third latent (N, D) with its true state (N, K)."""
-    state = episodes.state.reshape(-1, episodes.state.shape[-1])
+    n, t, k = episodes.state.shape
+    state = episodes.state.reshape(n * t, k)
     return latents.latents.flatten(0, 1).cpu().numpy()[::3], state[::3]
 
 

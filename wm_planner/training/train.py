@@ -73,6 +73,9 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     needed = episodes.contract.context_length + max(*HORIZONS, config.jepa_rollout, config.rollout_length)
     if episodes.actions.shape[1] < needed:
         raise ValueError(f"episodes have {episodes.actions.shape[1]} steps, expected at least {needed}")
+    if config.model.encoder == "state" and episodes.state.shape[-1] != config.model.latent_dim:
+        found = f"{episodes.state.shape[-1]} values of true state"
+        raise ValueError(f"episodes have {found}, expected latent_dim {config.model.latent_dim}; bags have none")
     model = WorldModel(episodes.contract, config.model).to(auto_device(config.device))
     model.joint_mean.copy_(torch.from_numpy(training.joints.mean((0, 1))))
     model.joint_std.copy_(torch.from_numpy(training.joints.std((0, 1)) + 1e-3))
