@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from wm_planner.evaluation.verify.classifier import Classifier
 from wm_planner.evaluation.verify.contact import balanced
 from wm_planner.evaluation.verify.expectation import auroc
 from wm_planner.evaluation.verify.intervention import retrieval
@@ -43,6 +44,14 @@ def test_ridge_recovers_a_linear_map_and_r2_says_so() -> None:
     probe = Ridge(x[:400], y[:400])
     assert r2(probe(x[400:]), y[400:]).min() > 0.999
     assert r2(y[400:].mean(0).expand(100, 2), y[400:]).tolist() == pytest.approx([0.0, 0.0], abs=1e-5)
+
+
+def test_the_classifier_answers_what_is_not_linear_and_weighs_both_answers_alike() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(4000, 4) * torch.tensor([1.0, 10.0, 1.0, 0.0])
+    far = x[:, 0].square() + (x[:, 1] / 10).square() > 4.0  # one in seven
+    judge = Classifier(x[:3000], far[:3000])
+    assert balanced(judge(x[3000:]).numpy(), far[3000:].numpy()) > 0.95
 
 
 def test_linear_dynamics_predict_a_linear_world() -> None:

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from wm_planner.evaluation.verify.classifier import Classifier
 from wm_planner.evaluation.verify.lab import Lab
-from wm_planner.evaluation.verify.ridge import Ridge
 from wm_planner.evaluation.verify.section import Section, Verdict
 from wm_planner.training.probe import positions
 from wm_planner.world_model.model import Context
 
 STEPS = 8
 MOVES = 0.01  # metres that count as moved
+_PAIRS = 40_000  # of moments, that the judge is fitted to
 _ASIDE = 0.09  # metres from the object's centre at which passes go at most
 
 
 @torch.no_grad()
 def contact(lab: Lab) -> Section:
-    """Drive past and into the object from the same states; a linear probe reads off predicted latents if it moved."""
-    probe, threshold = _displacement_probe(lab)
-    guesses, truths = [], []
+    """Drive past and into the object from the same states; what was predicted is judged as what is seen would be."""
+    judge = _judge(lab)
+    guesses, passes = [], []
     for index in range(lab.size.contacts):
         for context, actions, moved in _passes(lab, index):
             predicted = lab.model.rollout(context, torch.from_numpy(actions[None]))[0][:, -1]
-            guesses.append(float(probe(predicted - context.latents[:, -1]).norm()))
-            truths.append(moved)
-    guess, truth = np.array(guesses) > threshold, np.array(truths) > MOVES
+            guesses.append(bool(judge(_between(context.latents[:, -1], predicted))))
+            passes.append(moved)
+    guess, truth = np.array(guesses), np.array(passes) > MOVES
     return Section(
         "contact",
         f"{len(truth)} straight passes of {STEPS} steps, three from each state, aimed at and beside the object; moved "
@@ -39,7 +41,6 @@ def contact(lab: Lab) -> Section:
             },
             "moved": int(truth.sum()),
             "stayed": int((~truth).sum()),
-            "probe_threshold_cm": round(100 * threshold, 2),
         },
     )
 
@@ -49,21 +50,20 @@ def balanced(guess: np.ndarray, truth: np.ndarray) -> float:
     return float(guess[truth].mean() + (~guess[~truth]).mean()) / 2
 
 
-def _displacement_probe(lab: Lab) -> tuple[Ridge, float]:
-    """From a change between encoded latents to how far the object went, metres, and what to call moved.
+def _judge(lab: Lab) -> Classifier:
+    """Says of two latents whether the object moved in between; fitted to encodings of any two moments of an episode."""
+    z, episodes = lab.fit.latents.latents, lab.fit.episodes
+    place = torch.from_numpy(episodes.state[..., positions(episodes)["cube"]])
+    n, length = place.shape[:2]
+    rng = np.random.default_rng(0)
+    episode, (begin, end) = rng.integers(n, size=_PAIRS), np.sort(rng.integers(length, size=(2, _PAIRS)), axis=0)
+    moved = (place[episode, end] - place[episode, begin]).norm(dim=-1) > MOVES
+    return Classifier(_between(z[episode, begin], z[episode, end]), moved)
 
-    The probe's noise makes still objects seem to move, so the boundary is where it judges play best.
-    """
-    z, place = (
-        lab.fit.latents.latents,
-        torch.from_numpy(lab.fit.episodes.state[..., positions(lab.fit.episodes)["cube"]]),
-    )
-    change = (z[:, STEPS:] - z[:, :-STEPS]).flatten(0, 1)
-    went = (place[:, STEPS:] - place[:, :-STEPS]).flatten(0, 1)
-    probe = Ridge(change, went)
-    seen, truth = probe(change).norm(dim=-1).numpy(), went.norm(dim=-1).numpy() > MOVES
-    boundaries = np.linspace(0.5, 4.0, 36) * MOVES
-    return probe, float(max(boundaries, key=lambda boundary: balanced(seen > boundary, truth)))
+
+def _between(begin: Tensor, end: Tensor) -> Tensor:
+    """(..., D) x2 -> (..., 2 D)."""
+    return torch.cat([begin, end - begin], -1)
 
 
 def _passes(lab: Lab, index: int) -> list[tuple[Context, np.ndarray, float]]:
