@@ -23,7 +23,7 @@ def test_the_script_reaches_poses_in_both_rooms(seed: int, backwards: bool, envi
     target, limit = np.array(goal.robot), np.array(env.contract.action.limit)
     for _ in range(env.task.max_steps):
         pose = env.world.truth()["base"][[0, 1, 3]]
-        env.step(drive_to(pose, target, backwards) / limit)
+        env.step(drive_to(pose, target, waypoint(pose[:2], target), backwards) / limit)
     pose = env.world.truth()["base"]
     assert env.distance(target[:2]) < 0.06 < env.task.tolerance
     assert abs(wrapped(target[2] - pose[3])) < 0.1
@@ -58,4 +58,4 @@ def test_play_shows_all_kinds_of_motion(environment: Environments) -> None:
     assert ((left < -1) & (right < -1)).mean() > 0.1, "backwards"
     assert (left * right < -1).mean() > 0.05, "turns on the spot"
     assert standing.mean() > 0.02, "stands still"
-    assert (standing & (np.abs(actions).max(1) > 0.6)).any(), "is held by a wall"
+    assert (standing & (np.abs(actions).max(1) > 0.6)).mean() > 0.02, "is held by walls"

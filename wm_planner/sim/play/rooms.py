@@ -9,25 +9,30 @@ from wm_planner.sim.scenery import DOOR_WIDTH, DOOR_Y
 
 _BESIDE = 0.30  # from the dividing wall to where the way through the door begins and ends, metres
 _PASSAGE = 0.20  # nearer to the dividing wall than this, the rover is in the door
+_DURATION = {"travel": (50, 110), "straight": (15, 50), "aimless": (4, 20)}  # control steps
 
 
 class RoomsPlay:
-    """Travel to random poses, mixed with short motions that need no destination."""
+    """Travel to random poses, mixed with driving straight ahead whatever stands there, and with aimless motion.
+
+    Travel alone would avoid the walls so well that a model of it may drive through them.
+    """
 
     def __init__(self, env: Environment, rng: np.random.Generator) -> None:
         self._env, self._rng = env, rng
         self._limit = np.asarray(env.contract.action.limit)
         self._noise = np.zeros(2)
-        self.attempt = -1
+        self._count, self.attempt = 0, -1
         self._new_segment()
 
     def _new_segment(self) -> None:
-        self.attempt += 1
         rng = self._rng
-        self._travelling = rng.random() < 0.6
-        self._steps_left = int(rng.integers(40, 110) if self._travelling else rng.integers(4, 20))
-        self._noise_scale = rng.choice([0.05, 0.2, 0.5], p=[0.5, 0.3, 0.2])
-        self._speed = rng.uniform(0.4, 1.0)
+        self._kind = rng.choice(("travel", "straight", "aimless"), p=(0.5, 0.25, 0.25))
+        self._steps_left = int(rng.integers(*_DURATION[self._kind]))
+        self._count += 1
+        self.attempt = -1 if self._kind == "straight" else self._count  # what ends at a wall is nothing to imitate
+        self._noise_scale = rng.choice([0.05, 0.15, 0.4], p=[0.5, 0.35, 0.15])
+        self._speed = rng.uniform(0.6, 1.0)
         self._backwards = rng.random() < 0.25
         target = np.array(self._env.task.sample(rng).robot)
         if rng.random() < 0.4:  # that makes 7 of 10 travels lead through the door
@@ -38,9 +43,9 @@ class RoomsPlay:
     def act(self) -> np.ndarray:
         """Normalised action, shape (2,)."""
         self._steps_left -= 1
-        if self._steps_left < 0 or (self._travelling and self._arrived()):
+        if self._steps_left < 0 or (self._kind == "travel" and self._arrived()):
             self._new_segment()
-        action = self._travel() if self._travelling else self._motion
+        action = self._motion if self._kind == "aimless" else self._drive()
         self._noise = 0.7 * self._noise + 0.7 * self._rng.normal(size=2)
         return np.clip(action + self._noise_scale * self._noise, -1.0, 1.0)
 
@@ -53,8 +58,10 @@ class RoomsPlay:
         near = np.linalg.norm(pose[:2] - self._target[:2]) < 0.06 and abs(wrapped(self._target[2] - pose[2])) < 0.2
         return bool(near and self._rng.random() < 0.2)  # having come, stay for a while
 
-    def _travel(self) -> np.ndarray:
-        twist = drive_to(self._pose(), self._target, self._backwards)
+    def _drive(self) -> np.ndarray:
+        pose = self._pose()
+        towards = waypoint(pose[:2], self._target) if self._kind == "travel" else self._target[:2]
+        twist = drive_to(pose, self._target, towards, self._backwards)
         return twist / self._limit / max(np.abs(twist / self._limit).max() / self._speed, 1.0)
 
 
@@ -87,9 +94,9 @@ def waypoint(position: np.ndarray, target: np.ndarray) -> np.ndarray:
     return beyond if off_centre < 0.1 else np.array((side * _BESIDE, DOOR_Y))
 
 
-def drive_to(pose: np.ndarray, target: np.ndarray, backwards: bool = False) -> np.ndarray:
-    """Twist (m/s, rad/s) that brings the rover at pose (x, y, yaw) to the target (x, y, yaw)."""
-    offset = waypoint(pose[:2], target) - pose[:2]
+def drive_to(pose: np.ndarray, target: np.ndarray, towards: np.ndarray, backwards: bool = False) -> np.ndarray:
+    """Twist (m/s, rad/s) that brings the rover at pose (x, y, yaw) to the target (x, y, yaw), by way of (x, y)."""
+    offset = towards - pose[:2]
     distance = float(np.linalg.norm(offset))
     if distance < 0.05 and np.linalg.norm(target[:2] - pose[:2]) < 0.05:
         return np.array([0.0, 3.0 * wrapped(target[2] - pose[2])])
