@@ -9,7 +9,7 @@ from wm_planner.sim.scenery import DOOR_WIDTH, DOOR_Y
 
 _BESIDE = 0.30  # from the dividing wall to where the way through the door begins and ends, metres
 _PASSAGE = 0.20  # nearer to the dividing wall than this, the rover is in the door
-_DURATION = {"travel": (50, 110), "straight": (15, 50), "aimless": (4, 20)}  # control steps
+_DURATION = {"travel": (50, 110), "straight": (20, 60), "aimless": (4, 20)}  # control steps
 
 
 class RoomsPlay:
@@ -22,12 +22,14 @@ class RoomsPlay:
         self._env, self._rng = env, rng
         self._limit = np.asarray(env.contract.action.limit)
         self._noise = np.zeros(2)
-        self._count, self.attempt = 0, -1
+        self._kind, self._count, self.attempt = "", 0, -1
         self._new_segment()
 
     def _new_segment(self) -> None:
         rng = self._rng
-        self._kind = rng.choice(("travel", "straight", "aimless"), p=(0.5, 0.25, 0.25))
+        # Away from where driving straight ended: how far it is from there to the other room has to be known.
+        blocked = self._kind == "straight"
+        self._kind = "travel" if blocked else rng.choice(("travel", "straight", "aimless"), p=(0.4, 0.35, 0.25))
         self._steps_left = int(rng.integers(*_DURATION[self._kind]))
         self._count += 1
         self.attempt = -1 if self._kind == "straight" else self._count  # what ends at a wall is nothing to imitate
@@ -37,6 +39,8 @@ class RoomsPlay:
         target = np.array(self._env.task.sample(rng).robot)
         if rng.random() < 0.4:  # that makes 7 of 10 travels lead through the door
             target[0] = -np.copysign(target[0], self._pose()[0])
+        if self._kind == "straight" and rng.random() < 0.6:
+            target = self._beyond_a_post()
         self._target = target
         self._motion = _aimless(rng)
 
@@ -52,6 +56,12 @@ class RoomsPlay:
     def _pose(self) -> np.ndarray:
         """(x, y, yaw)."""
         return self._env.world.truth()["base"][[0, 1, 3]]
+
+    def _beyond_a_post(self) -> np.ndarray:
+        """A pose in the other room, in a line with one side of the door: most of what blocks the way is met there."""
+        pose = self._pose()
+        post = np.array((0.0, DOOR_Y + self._rng.choice((-0.5, 0.5)) * DOOR_WIDTH + self._rng.uniform(-0.2, 0.2)))
+        return np.array((*(pose[:2] + 2.0 * (post - pose[:2])), self._rng.uniform(-np.pi, np.pi)))
 
     def _arrived(self) -> bool:
         pose = self._pose()
