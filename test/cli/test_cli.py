@@ -68,6 +68,10 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         (["train", "--data", "nowhere.h5"], "no dataset at nowhere.h5"),
         (["inspect", "nowhere.safetensors"], "no checkpoint at nowhere.safetensors"),
         (["inspect", "nowhere.yaml"], "no contract file at nowhere.yaml"),
+        (
+            ["evaluate", "--task", "panda_push", "--checkpoint", "nowhere.safetensors"],
+            "no checkpoint at nowhere.safetensors",
+        ),
         (["evaluate", "--task", "panda_push", "--policy", "psychic"], "policy is 'psychic', expected one of"),
         (["evaluate", "--task", "panda_push", "--set", "horizon"], "has no '='"),
         (["evaluate", "--task", "panda_push", "--set", "solver.name=magic"], "Input should be 'cem'"),

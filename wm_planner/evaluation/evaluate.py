@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from wm_planner.actor.agent import Agent, AgentConfig
+from wm_planner.configurator.contract import load_contract
 from wm_planner.configurator.paths import checkpoint_path
 from wm_planner.data.collect import ground_truth
 from wm_planner.evaluation.goals import GoalKind, make_goal
@@ -141,6 +142,8 @@ def evaluate(
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
     """
     checkpoint = checkpoint or default_checkpoint(task, policy)
+    if policy != "random":
+        load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
     seeds = [scene_seed(seed, episode) for episode in range(episodes)]
     tolerance = task.tolerance if tolerance is None else tolerance
     arguments = (task.name, policy, checkpoint, config or AgentConfig(), goals, factor, lamp, tolerance)
