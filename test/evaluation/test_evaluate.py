@@ -96,12 +96,14 @@ def test_a_checkpoint_of_another_task_is_refused(small_model: WorldModel, tmp_pa
 
 
 # Far below what was measured with 200 goals, so that only a broken model or planner falls through.
-@pytest.mark.parametrize(("task", "goals", "least"), [("panda_reach", 8, 6), ("panda_push", 8, 3)])
+@pytest.mark.parametrize(
+    ("task", "goals", "least"), [("panda_reach", 8, 6), ("panda_push", 8, 3), ("rover_rooms", 8, 3)]
+)
 def test_the_shipped_model_reaches_held_out_goals(task: str, goals: int, least: int) -> None:
     assert evaluate(get_task(task), goals, 11, workers=2)["successes"] >= least
 
 
-@pytest.mark.parametrize("task", ["panda_reach", "panda_push"])
+@pytest.mark.parametrize("task", ["panda_reach", "panda_push", "rover_rooms"])
 def test_shipped_checkpoints_are_small(task: str) -> None:
     assert checkpoint_path(task).stat().st_size <= 10_000_000
     assert checkpoint_path(task).with_suffix(".md").is_file()
