@@ -111,6 +111,22 @@ def test_a_command_does_not_last_for_ever(tmp_path: Path, push_contract: Contrac
     np.testing.assert_allclose(episodes.actions[0, :, 0], [1.0] * 5 + [0.0] * 15, atol=1e-6)
 
 
+def test_rest_where_nothing_was_commanded_since_time_went_back(tmp_path: Path, push_contract: Contract) -> None:
+    early, late = START + np.arange(12) / 10.0, START - 50.0 + np.arange(12) / 10.0
+    commands = np.array([[early[5], push_contract.action.limit[0], 0.0]])
+    messages = _play(push_contract, early, commands) + _play(push_contract, late, np.zeros((0, 3)))
+    episodes = read_bags([_write(tmp_path / "bag", messages)], push_contract, 10, DELAY)
+    assert episodes.actions[0].max() > 0.9
+    np.testing.assert_array_equal(episodes.actions[1], 0.0)
+
+
+def test_a_command_before_the_first_joint_state_is_left_out(tmp_path: Path, push_contract: Contract) -> None:
+    images = START + np.arange(12) / 10.0
+    first = [(push_contract.action.topic, _twist(START - 1.0, 0.0, 0.0))]
+    bag = _write(tmp_path / "bag", first + _play(push_contract, images, _standing(images)))
+    assert len(read_bags([bag], push_contract, 10, DELAY).actions) == 1
+
+
 @pytest.mark.parametrize("jump", [0.35, -40.0])
 def test_gaps_and_time_that_goes_back_end_an_episode(tmp_path: Path, push_contract: Contract, jump: float) -> None:
     early = START + np.arange(15) / 10.0

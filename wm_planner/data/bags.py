@@ -102,6 +102,8 @@ def _read(path: Path, contract: Contract) -> list[_Run]:
                 if stream and stamp < stream[-1][0]:
                     runs.append(_Run(len(contract.cameras)))
                     stream = runs[-1].streams[source]
+                if source == "commands" and not runs[-1].streams["joints"]:
+                    continue  # a trajectory means nothing without the joints it starts from, nor does what is not seen
                 stream.append((stamp, _decoded(message, source, contract, runs[-1])))
     except BagError:
         raise
@@ -135,8 +137,7 @@ def _decoded(message: Any, source: int | str, contract: Contract, run: _Run) -> 
     if source == "joints":
         return decode_joints(message, contract.joints)
     if source == "commands":
-        joints = run.streams["joints"]
-        return decode_action(message, contract, joints[-1][1] if joints else np.full(len(contract.joints.names), np.nan))
+        return decode_action(message, contract, run.streams["joints"][-1][1])
     return decode_frame(message, contract.cameras[int(source)])
 
 
@@ -190,8 +191,10 @@ def _true_stretches(mask: np.ndarray) -> list[slice]:
 
 def _mean_actions(commands: Stream, when: np.ndarray, contract: Contract) -> np.ndarray:
     """The time average of the commands in effect between each two times, (L, A); rest counts as zero."""
+    if not commands:
+        return np.zeros((len(when) - 1, contract.action_dim))
     starts = np.array([time for time, _ in commands])
-    values = np.reshape([value for _, value in commands], (-1, contract.action_dim))
+    values = np.stack([value for _, value in commands])
     ends = np.minimum(starts + _LASTS, np.append(starts[1:], np.inf))
     # The integral over time of everything commanded before t, which is piecewise linear in t.
     knots = np.stack([starts, ends], 1).ravel()

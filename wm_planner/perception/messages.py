@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,9 @@ def _command(message: Any, contract: Contract, q: np.ndarray) -> np.ndarray:
             raise PerceptionError(
                 f"{action.topic}: frame_id is {message.header.frame_id!r}, expected {action.frame_id!r}"
             )
-        return np.array([getattr(getattr(message.twist, part), axis) for part, axis in _axes(contract)])
+        return np.array(
+            [getattr(getattr(message.twist, part), axis) for part, axis in (name.split(".") for name in action.names)]
+        )
     if action.interface is Interface.JOINT_VELOCITY:
         return np.asarray(message.data, np.float64)
     if not message.points:
@@ -89,7 +92,3 @@ def _command(message: Any, contract: Contract, q: np.ndarray) -> np.ndarray:
         raise PerceptionError(f"{action.topic}: the first point is due after {duration:g} s, expected later than 0")
     start = dict(zip(contract.joints.names, q))
     return np.array([(places[name] - start[name]) / duration for name in action.names])
-
-
-def _axes(contract: Contract) -> list[list[str]]:
-    return [name.split(".") for name in contract.action.names]
