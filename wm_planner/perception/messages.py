@@ -74,9 +74,7 @@ def _command(message: Any, contract: Contract, q: np.ndarray) -> np.ndarray:
             raise PerceptionError(
                 f"{action.topic}: frame_id is {message.header.frame_id!r}, expected {action.frame_id!r}"
             )
-        return np.array(
-            [getattr(getattr(message.twist, part), axis) for part, axis in (name.split(".") for name in action.names)]
-        )
+        return np.array([attrgetter(name)(message.twist) for name in action.names])
     if action.interface is Interface.JOINT_VELOCITY:
         return np.asarray(message.data, np.float64)
     if not message.points:
