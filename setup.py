@@ -54,7 +54,7 @@ setup(
     extras_require={
         "ros": [f"{package}; {WHEELS}" for package in ROS],
         "sim": ["pybullet>=3.2.5", "imageio>=2.30", "imageio-ffmpeg>=0.4.9"],
-        "train": ["h5py>=3.8", "jinja2>=3.0", "matplotlib>=3.5", "tensorboard>=2.14"],
+        "train": ["h5py>=3.8", "jinja2>=3.0", "matplotlib>=3.5", "scipy>=1.8", "tensorboard>=2.14"],
         "test": [
             "hypothesis>=6.90",
             "mypy>=1.15",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wm_planner.actor.agent import SOLVERS, Agent, AgentConfig
-from wm_planner.actor.solver import SolverConfig
+from wm_planner.actor.solver import Solver, SolverConfig
 from wm_planner.configurator.contract import Contract
 from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.model import Context, WorldModel
@@ -105,7 +105,7 @@ def test_a_plan_says_what_it_expects(model: WorldModel) -> None:
     np.testing.assert_allclose(plan.latents.numpy(), places, atol=1e-5)
     np.testing.assert_allclose(plan.joints[:, :2], places, atol=1e-5)  # radians again
     np.testing.assert_allclose(plan.joints[:, 2:], 0.0, atol=1e-5)
-    assert set(plan.seconds) == {"encode", "prior", "solve"} and min(plan.seconds.values()) >= 0
+    assert set(plan.seconds) == {"encode", "rollout", "select"} and min(plan.seconds.values()) >= 0
 
 
 def test_actions_over_time(model: WorldModel) -> None:
@@ -146,22 +146,22 @@ def test_no_committed_actions_is_the_same_as_none(model: WorldModel) -> None:
 
 
 class _Spy:
-    """Records where the search starts, and returns that start."""
+    """Records where the search starts."""
 
     def __init__(self) -> None:
         self.means: list[np.ndarray] = []
-        self.proposals: list[np.ndarray] = []
+        self.first: list[np.ndarray] = []
 
-    def __call__(self, objective, mean, proposals, config, generator):
+    def __call__(self, objective, mean, first, config, generator):
         self.means.append(mean.numpy())
-        self.proposals.append(proposals.actions.numpy())
-        return SOLVERS["icem"](objective, mean, proposals, config, generator)
+        self.first.append(first.actions.numpy())
+        return SOLVERS["icem"].search(objective, mean, first, config, generator)
 
 
 @pytest.fixture
 def spy(monkeypatch: pytest.MonkeyPatch) -> _Spy:
     spy = _Spy()
-    monkeypatch.setitem(SOLVERS, "cem", spy)
+    monkeypatch.setitem(SOLVERS, "cem", Solver(SOLVERS["cem"].sample, spy))
     return spy
 
 
@@ -173,7 +173,7 @@ def test_warm_start_is_the_last_plan_shifted(model: WorldModel, spy: _Spy) -> No
     agent.observe(*_at(0, 0), 2 * DT)
     agent.plan()
     np.testing.assert_allclose(spy.means[1], [*first.actions[2:], [0, 0], [0, 0]], atol=1e-6)
-    assert any(np.array_equal(p, spy.means[1]) for p in spy.proposals[1])
+    assert any(np.array_equal(p, spy.means[1]) for p in spy.first[1])
 
 
 def test_warm_start_after_committed_actions(model: WorldModel, spy: _Spy) -> None:
@@ -186,14 +186,17 @@ def test_warm_start_after_committed_actions(model: WorldModel, spy: _Spy) -> Non
     np.testing.assert_allclose(spy.means[1], [*first.actions[2:], [0, 0], [0, 0]], atol=1e-6)
 
 
-def test_first_plan_starts_from_the_policy(model: WorldModel, spy: _Spy) -> None:
-    agent = _agent(model, "cem")
+def test_first_candidates_are_the_policys_samples_and_rest(model: WorldModel, spy: _Spy) -> None:
+    agent = _agent(model, "cem", samples=64)
     agent.set_goal(_at(0.1, -0.1)[0])
     agent.observe(*_at(0, 0), 0.0)
     agent.plan()
-    np.testing.assert_allclose(spy.means[0], [[1, -1], [0, 0], [0, 0], [0, 0]], atol=1e-5)
-    assert spy.proposals[0].shape == (8 + 1, 4, 2)
-    assert any(np.array_equal(p, np.zeros((4, 2))) for p in spy.proposals[0])  # rest is always considered
+    np.testing.assert_array_equal(spy.means[0], np.zeros((4, 2)))
+    assert spy.first[0].shape == (8 + 64 + 2, 4, 2)
+    np.testing.assert_allclose(spy.first[0][0], [[1, -1], [0, 0], [0, 0], [0, 0]], atol=1e-5)  # the policy's likeliest
+    sampled = spy.first[0][8:-2]
+    assert abs(sampled.mean()) < 0.1 and sampled.std() == pytest.approx(SolverConfig().initial_std, abs=0.1)
+    assert any(np.array_equal(p, np.zeros((4, 2))) for p in spy.first[0])  # rest is always considered
 
 
 @pytest.mark.parametrize("forget", ["new goal", "joint goal", "reset", "time backwards"])

@@ -15,7 +15,7 @@ from wm_planner.actor.gradient import gradient
 from wm_planner.actor.icem import icem
 from wm_planner.actor.mppi import mppi
 from wm_planner.actor.proposals import propose
-from wm_planner.actor.solver import Proposals, Solver, SolverConfig
+from wm_planner.actor.solver import Judged, Solver, SolverConfig
 from wm_planner.cost.cost import COSTS, total_cost
 from wm_planner.cost.prediction import Prediction
 from wm_planner.memory.context import Memory, Moment
@@ -160,9 +160,9 @@ class Agent:
         reactive = cfg.mode == "policy" and goal.latent is not None
         given = self._rest()[None][:0] if reactive else self._given(len(prefix))
         count = 1 if reactive else cfg.policy_proposals
-        proposed = propose(self.model, begin, given, goal.latent, count, cfg.proposal_noise, self._generator)
+        first = propose(self.model, begin, given, goal.latent, count, cfg.proposal_noise, self._generator)
         ready = time.perf_counter()
-        future, cost = (proposed, float("nan")) if reactive else self._solve(begin, goal, proposed)
+        future, cost = (first, float("nan")) if reactive else self._search(begin, goal, first)
         joints = torch.cat([*prefix_joints, future.joints[0]])
         self._last = Plan(
             self._now,
@@ -172,12 +172,12 @@ class Agent:
             (joints * self.model.joint_std + self.model.joint_mean).double().cpu().numpy(),
             cost,
             self._distance(context, goal),
-            {"encode": self._encode_seconds, "prior": ready - began, "solve": time.perf_counter() - ready},
+            {"encode": self._encode_seconds, "rollout": ready - began, "select": time.perf_counter() - ready},
         )
         return self._last
 
-    def _solve(self, begin: Context, goal: Goal, proposed: Prediction) -> tuple[Prediction, float]:
-        """Mode 2: search from the warm start, with what was proposed among the candidates.
+    def _search(self, begin: Context, goal: Goal, first: Prediction) -> tuple[Prediction, float]:
+        """Mode 2: judge the first candidates, and go on from there.
 
         Returns:
             What the solution is predicted to lead to, a batch of one, and its cost.
@@ -195,10 +195,8 @@ class Agent:
         def objective(candidates: Tensor) -> Tensor:
             return judge(self._predict(begin, candidates))
 
-        # The warm start is the last of them; where there is no last plan, the policy's likeliest is the first.
-        mean = proposed.actions[-1] if self._last is not None else proposed.actions[0]
-        proposals = Proposals(proposed.actions, judge(proposed))
-        actions, cost = self._solver(objective, mean, proposals, self.config.solver, self._generator)
+        judged, mean = Judged(first.actions, judge(first)), first.actions[-1]
+        actions, cost = self._solver.search(objective, mean, judged, self.config.solver, self._generator)
         for prediction in reversed(seen):
             if torch.equal(prediction.actions[0], actions):
                 return prediction, cost
@@ -222,12 +220,15 @@ class Agent:
         return torch.from_numpy(np.ascontiguousarray(frame)).to(self.model.device)[None]
 
     def _given(self, committed: int) -> Tensor:
-        """Candidates whatever the policy proposes, (K, H, A): rest, and the last plan shifted to now."""
-        rest = self._rest()
-        if self._last is None:
-            return rest[None]
-        ahead = self._last.ahead(self._now + committed * self.model.contract.dt, self.config.horizon)
-        return torch.stack([rest, torch.as_tensor(ahead, dtype=torch.float32, device=self.model.device)])
+        """Candidates whatever the policy proposes, (K, H, A): samples around the warm start, rest, the warm start.
+
+        The warm start is the last plan shifted to now, or rest.
+        """
+        mean = rest = self._rest()
+        if self._last is not None:
+            ahead = self._last.ahead(self._now + committed * self.model.contract.dt, self.config.horizon)
+            mean = torch.as_tensor(ahead, dtype=torch.float32, device=self.model.device)
+        return torch.cat([self._solver.sample(mean, self.config.solver, self._generator), torch.stack([rest, mean])])
 
     def _rest(self) -> Tensor:
         return torch.zeros(self.config.horizon, self.model.contract.action_dim, device=self.model.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wm_planner.actor.solver import Objective, Proposals, Solution, SolverConfig, nan_last
+from wm_planner.actor.solver import Judged, Objective, Solution, Solver, SolverConfig, best, nan_last
 
 KEPT = 0.3  # fraction of the elites carried into the next iteration
 
@@ -28,23 +28,29 @@ def coloured_noise(shape: torch.Size, exponent: float, generator: torch.Generato
     return (noise / power.sqrt()).transpose(1, 2)
 
 
-def icem(
-    objective: Objective, mean: Tensor, proposals: Proposals, config: SolverConfig, generator: torch.Generator
+def _noise(mean: Tensor, config: SolverConfig, generator: torch.Generator) -> Tensor:
+    return coloured_noise(torch.Size([config.samples, *mean.shape]), config.noise_exponent, generator, mean.device)
+
+
+def _sample(mean: Tensor, config: SolverConfig, generator: torch.Generator) -> Tensor:
+    """See `Sample`."""
+    return (mean + config.initial_std * _noise(mean, config, generator)).clamp(-1.0, 1.0)
+
+
+def _search(
+    objective: Objective, mean: Tensor, first: Judged, config: SolverConfig, generator: torch.Generator
 ) -> Solution:
-    """See `Solver`. Returns the best action sequence seen."""
-    std = torch.full_like(mean, config.initial_std)
-    kept, kept_costs = proposals.actions, nan_last(proposals.costs)
-    for iteration in range(config.iterations):
-        shape = torch.Size([config.samples, *mean.shape])
-        noise = coloured_noise(shape, config.noise_exponent, generator, mean.device)
-        fresh = (mean + std * noise).clamp(-1.0, 1.0)
-        if iteration > 0:
-            fresh = torch.cat([fresh, mean[None]])
-        costs = nan_last(objective(fresh))
-        candidates, costs = torch.cat([fresh, kept]), torch.cat([costs, kept_costs])
-        order = costs.topk(min(config.elites, len(costs)), largest=False)
-        elites = candidates[order.indices]
+    """See `Search`. Returns the best action sequence seen."""
+    candidates = Judged(first.actions, nan_last(first.costs))
+    for _ in range(config.iterations - 1):
+        order = candidates.costs.topk(min(config.elites, len(candidates.costs)), largest=False)
+        elites = candidates.actions[order.indices]
         mean, std = elites.mean(0), elites.std(0, correction=0).clamp(min=config.min_std)
-        carry = max(1, int(KEPT * len(elites)))
-        kept, kept_costs = elites[:carry], order.values[:carry]
-    return Solution(kept[0], float(kept_costs[0]))
+        fresh = torch.cat([(mean + std * _noise(mean, config, generator)).clamp(-1.0, 1.0), mean[None]])
+        kept = max(1, int(KEPT * len(elites)))
+        costs = torch.cat([nan_last(objective(fresh)), order.values[:kept]])
+        candidates = Judged(torch.cat([fresh, elites[:kept]]), costs)
+    return best(candidates)
+
+
+icem = Solver(_sample, _search)

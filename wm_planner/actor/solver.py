@@ -20,7 +20,7 @@ class SolverConfig(BaseModel):
 
     name: Literal["cem", "icem", "mppi", "gradient"] = "icem"
     samples: int = Field(default=8, ge=2)
-    iterations: int = Field(default=1, ge=1)
+    iterations: int = Field(default=1, ge=1, description="the first candidates are one")
     elites: int = Field(default=8, ge=1)
     initial_std: float = Field(default=0.5, gt=0)
     min_std: float = Field(default=0.05, gt=0)
@@ -29,8 +29,8 @@ class SolverConfig(BaseModel):
     step_size: float = Field(default=0.1, gt=0, description="gradient: Adam's learning rate")
 
 
-class Proposals(NamedTuple):
-    """Candidates from elsewhere, already judged: actions (P, H, A) in [-1, 1] and their costs (P,)."""
+class Judged(NamedTuple):
+    """Candidates and what they cost: actions (S, H, A) in [-1, 1], costs (S,)."""
 
     actions: Tensor
     costs: Tensor
@@ -43,19 +43,37 @@ class Solution(NamedTuple):
     cost: float
 
 
-class Solver(Protocol):
-    """Minimise an objective over action sequences."""
+class Sample(Protocol):
+    """Draw candidates (S, H, A) in [-1, 1] around a mean (H, A)."""
+
+    def __call__(self, mean: Tensor, config: SolverConfig, generator: torch.Generator) -> Tensor: ...
+
+
+class Search(Protocol):
+    """Go on from candidates that have been judged, which are the first of `config.iterations`.
+
+    `mean` (H, A) is one of them: what `Sample` drew around.
+    """
 
     def __call__(
-        self,
-        objective: Objective,
-        mean: Tensor,
-        proposals: Proposals,
-        config: SolverConfig,
-        generator: torch.Generator,
-    ) -> Solution:
-        """Search from `mean` (H, A), with `proposals` among the first candidates; their costs are not asked again."""
-        ...
+        self, objective: Objective, mean: Tensor, first: Judged, config: SolverConfig, generator: torch.Generator
+    ) -> Solution: ...
+
+
+class Solver(NamedTuple):
+    """Minimises an objective over action sequences.
+
+    The first candidates are drawn apart from the search, so that whoever has others to try predicts all in one batch.
+    """
+
+    sample: Sample
+    search: Search
+
+
+def white(mean: Tensor, config: SolverConfig, generator: torch.Generator) -> Tensor:
+    """See `Sample`: independent Gaussian noise at every step."""
+    noise = torch.randn(config.samples, *mean.shape, generator=generator, device=mean.device)
+    return (mean + config.initial_std * noise).clamp(-1.0, 1.0)
 
 
 def nan_last(costs: Tensor) -> Tensor:
@@ -63,8 +81,8 @@ def nan_last(costs: Tensor) -> Tensor:
     return torch.where(costs.isnan(), torch.inf, costs)
 
 
-def best(candidates: Tensor, costs: Tensor) -> Solution:
+def best(candidates: Judged) -> Solution:
     """The cheapest candidate; NaN costs never win."""
-    costs = nan_last(costs)
+    costs = nan_last(candidates.costs)
     index = int(costs.argmin())
-    return Solution(candidates[index], float(costs[index]))
+    return Solution(candidates.actions[index], float(costs[index]))

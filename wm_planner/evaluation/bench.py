@@ -1,4 +1,4 @@
-"""Where planning time goes: encode, prior, rollout, cost, select, against this machine's matrix peak."""
+"""Where planning time goes: encode, rollout, cost, search, select, against this machine's matrix peak."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from wm_planner.actor.agent import Agent, AgentConfig
@@ -46,10 +47,8 @@ def bench(checkpoint: Path, config: AgentConfig, threads: int, repeats: int, dev
     stages = _stages(model, agent, frame, joints, config)
     peak = gemm_peak(model.device)
     measured = {name: _measure(function, model, repeats, peak) for name, function in stages.items()}
-    inside = ("prior", "rollout", "cost")
-    select = measured["plan"]["ms"]["p50"] - sum(
-        measured[s]["ms"]["p50"] * (1 if s == "prior" else config.solver.iterations) for s in inside
-    )
+    p50 = {name: row["ms"]["p50"] for name, row in measured.items()}
+    select = p50["plan"] - p50["rollout"] - p50["cost"] - (config.solver.iterations - 1) * p50["search"]
     return {
         "checkpoint": checkpoint.name,
         "device": str(model.device),
@@ -65,23 +64,27 @@ def _stages(
     model: WorldModel, agent: Agent, frame: np.ndarray, joints: np.ndarray, config: AgentConfig
 ) -> dict[str, Callable[[], Any]]:
     context = agent.memory.context()
-    candidates = config.solver.samples
-    actions = torch.zeros(candidates, config.horizon, model.contract.action_dim, device=model.device)
-    begin = context.expand(candidates)
-    given = actions[:2]  # rest and the last plan
+    samples = config.solver.samples
+    given = torch.zeros(samples + 2, config.horizon, model.contract.action_dim, device=model.device)
+    begin, fresh = context.expand(samples), given[:samples]
     generator = torch.Generator(model.device)
-    prediction = Prediction(*model.rollout(begin, actions), actions)
     goal = context.latents[0, -1]
+
+    def first() -> Prediction:
+        return propose(model, context, given, goal, config.policy_proposals, config.proposal_noise, generator)
+
+    def search() -> Tensor:
+        return total_cost(config.costs, model, Prediction(*model.rollout(begin, fresh), fresh), goal)
+
+    predicted = first()
     policy = Agent(model, config.model_copy(update={"mode": "policy"}))
     policy.set_goal(frame)
     policy.observe(frame, joints, 0.0)
     return {
         "encode": lambda: agent.observe(frame, joints, 0.0),
-        "prior": lambda: propose(
-            model, context, given, goal, config.policy_proposals, config.proposal_noise, generator
-        ),
-        "rollout": lambda: model.rollout(begin, actions),
-        "cost": lambda: total_cost(config.costs, model, prediction, goal),
+        "rollout": first,  # of the policy's proposals and the first samples
+        "cost": lambda: total_cost(config.costs, model, predicted, goal),
+        "search": search,  # each further iteration
         "plan": lambda: agent.plan(),
         "policy (mode 1)": lambda: policy.plan(),
     }

@@ -39,6 +39,7 @@ class TrainConfig(BaseModel):
 
     # Stages 3 and 4: critic and policy on frozen latents.
     critic_steps: int = 6000
+    stitch_steps: int = Field(default=0, ge=0, description="of the critic towards shortest paths; 0: none")
     policy_steps: int = 6000
     heads_batch: int = 512
     heads_lr: float = 5e-4

@@ -19,6 +19,14 @@ from wm_planner.world_model.precision import half_precision
 SAME_ATTEMPT = 0.7  # share of pairs
 
 
+def hindsight_pairs(rng: np.random.Generator, ends: np.ndarray, count: int) -> tuple[np.ndarray, ...]:
+    """Episodes, moments and later moments to call goals, (count,) each; ends (N, T): see `attempt_ends`."""
+    n, t = ends.shape
+    episode, now = rng.integers(n, size=count), rng.integers(t, size=count)
+    end = np.where(rng.random(count) < SAME_ATTEMPT, ends[episode, now], t)
+    return episode, now, rng.integers(now, end + 1)
+
+
 class CriticLoss:
     """Loss terms of one optimiser step over the critic; ends: see `attempt_ends`."""
 
@@ -28,10 +36,7 @@ class CriticLoss:
     def __call__(self, step: int) -> dict[str, Tensor]:
         cfg, z = self._config, self._data.latents
         rng = np.random.default_rng([cfg.seed, 3, step])
-        n, t = self._data.actions.shape[:2]
-        episode, now = rng.integers(n, size=cfg.heads_batch), rng.integers(t, size=cfg.heads_batch)
-        end = np.where(rng.random(cfg.heads_batch) < SAME_ATTEMPT, self._ends[episode, now], t)
-        goal = rng.integers(now, end + 1)
+        episode, now, goal = hindsight_pairs(rng, self._ends, cfg.heads_batch)
         with torch.autocast(z.device.type, torch.bfloat16, enabled=half_precision(z.device)):
             distance = self._model.critic(z[episode, now], z[episode, goal])
         steps = torch.from_numpy(goal - now).to(distance)

@@ -25,6 +25,7 @@ from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.policy import PolicyLoss
 from wm_planner.training.predictor import Latents, PredictorLoss
 from wm_planner.training.probe import HORIZONS, probe
+from wm_planner.training.stitch import StitchLoss
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
@@ -84,8 +85,10 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     if isinstance(model.encoder, StateEncoder):
         model.encoder.mean.copy_(torch.from_numpy(training.state.mean((0, 1))))
         model.encoder.std.copy_(torch.from_numpy(training.state.std((0, 1)) + 1e-6))
-    stages = _clone if config.objective == "clone" else _world_model
-    seconds = stages(model, training, config, fit)
+    if config.objective == "clone":
+        seconds = _clone(model, training, config, fit)
+    else:
+        seconds = _world_model(model, training, config, fit, progress)
 
     facts = {
         "version": __version__,
@@ -110,7 +113,9 @@ def _clone(model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit)
     }
 
 
-def _world_model(model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit) -> dict[str, float]:
+def _world_model(
+    model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit, progress: Progress
+) -> dict[str, float]:
     """All stages; returns the seconds each took."""
     seconds: dict[str, float] = {}
     sees = not isinstance(model.encoder, StateEncoder)
@@ -125,8 +130,12 @@ def _world_model(model: WorldModel, training: Episodes, config: TrainConfig, fit
     seconds["predictor"] = fit(
         "predictor", model, [*model.predictor.parameters()], rollouts, config.predictor_steps, config.predictor_lr
     )
-    critic = CriticLoss(model, latents, attempt_ends(training.attempts), config)
-    seconds["critic"] = fit("critic", model, [*model.critic.parameters()], critic, config.critic_steps, config.heads_lr)
+    ends, parameters = attempt_ends(training.attempts), [*model.critic.parameters()]
+    critic = CriticLoss(model, latents, ends, config)
+    seconds["critic"] = fit("critic", model, parameters, critic, config.critic_steps, config.heads_lr)
+    if config.stitch_steps:
+        stitch = StitchLoss(model, latents, ends, config, progress)
+        seconds["stitch"] = fit("stitch", model, parameters, stitch, config.stitch_steps, config.heads_lr)
     policy = PolicyLoss(model, latents, training.attempts, config)
     seconds["policy"] = fit("policy", model, [*model.policy.parameters()], policy, config.policy_steps, config.heads_lr)
     if sees:
