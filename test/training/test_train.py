@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from wm_planner.configurator.contract import Contract, parse_contract
 from wm_planner.data.dataset import Episodes
+from wm_planner.training import stitch
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.loop import optimise, silent
 from wm_planner.training.probe import linear_probe
@@ -17,7 +19,14 @@ from wm_planner.training.train import VALIDATION_EPISODES, split, train
 from wm_planner.world_model.checkpoint import load_checkpoint, load_tensors
 from wm_planner.world_model.config import ModelConfig
 
-STAGES = ["jepa", "predictor", "critic", "policy", "decoder"]
+STAGES = ["jepa", "predictor", "critic", "stitch", "policy", "decoder"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_landmarks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stitch, "LANDMARKS", 40)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +67,7 @@ def _config(model: ModelConfig, **changes) -> TrainConfig:
         "predictor_steps": 41,
         "predictor_lr": 3e-3,
         "critic_steps": 41,
+        "stitch_steps": 41,
         "policy_steps": 41,
         "heads_batch": 32,
         "heads_lr": 3e-3,
@@ -79,7 +89,8 @@ class _Run:
 
     def _note(self, stage: str, done: int, total: int, losses: dict[str, float]) -> None:
         assert 0 < done <= total
-        self.losses.setdefault(stage, []).append(losses)
+        if stage != "landmarks":
+            self.losses.setdefault(stage, []).append(losses)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +118,7 @@ def test_a_killed_run_resumes_to_the_same_weights(
     assert load_tensors(run / f"{stage}.safetensors")[1]["step"] == "20"
     seen = []
     train(episodes, config, run, output, lambda now, done, total, losses: seen.append((now, done)))
-    assert seen[0] == (stage, 21)
+    assert next(entry for entry in seen if entry[0] != "landmarks") == (stage, 21)
     ours, theirs = load_tensors(output)[0], load_tensors(whole.checkpoint)[0]
     assert ours.keys() == theirs.keys()
     different = [k for k in ours if not torch.equal(ours[k], theirs[k])]
@@ -134,7 +145,14 @@ def test_facts_describe_the_run(whole: _Run, contract: Contract, small_config: M
 def test_another_seed_gives_another_model(
     whole: _Run, tmp_path: Path, episodes: Episodes, small_config: ModelConfig
 ) -> None:
-    few = {"jepa_steps": 2, "predictor_steps": 2, "critic_steps": 2, "policy_steps": 2, "decoder_steps": 2}
+    few = {
+        "jepa_steps": 2,
+        "predictor_steps": 2,
+        "critic_steps": 2,
+        "stitch_steps": 2,
+        "policy_steps": 2,
+        "decoder_steps": 2,
+    }
     runs = [_Run(tmp_path / str(i), episodes, _config(small_config, seed=i, **few)) for i in (0, 1)]
     a, b = (load_tensors(run.checkpoint)[0]["critic.body.enter.weight"] for run in runs)
     assert not torch.equal(a, b)
@@ -143,7 +161,7 @@ def test_another_seed_gives_another_model(
 def test_true_state_model_skips_pixels(tmp_path: Path, episodes: Episodes, small_config: ModelConfig) -> None:
     model = small_config.model_copy(update={"encoder": "state", "latent_dim": 7})
     run = _Run(tmp_path, episodes, _config(model, critic_steps=5, policy_steps=5))
-    assert list(run.losses) == ["predictor", "critic", "policy"]
+    assert list(run.losses) == ["predictor", "critic", "stitch", "policy"]
     loaded = load_checkpoint(run.checkpoint, "cpu").model
     torch.testing.assert_close(
         loaded.encoder.mean, torch.from_numpy(episodes.state[:6].mean((0, 1))), atol=1e-3, rtol=1e-3
@@ -152,7 +170,14 @@ def test_true_state_model_skips_pixels(tmp_path: Path, episodes: Episodes, small
 
 def test_what_a_robot_recorded_has_no_true_state(tmp_path: Path, episodes: Episodes, small_config: ModelConfig) -> None:
     recorded = episodes._replace(state=episodes.state[..., :0])
-    few = {"jepa_steps": 2, "predictor_steps": 2, "critic_steps": 2, "policy_steps": 2, "decoder_steps": 2}
+    few = {
+        "jepa_steps": 2,
+        "predictor_steps": 2,
+        "critic_steps": 2,
+        "stitch_steps": 2,
+        "policy_steps": 2,
+        "decoder_steps": 2,
+    }
     assert "open_loop" in _Run(tmp_path, recorded, _config(small_config, **few)).facts["validation"]
     model = small_config.model_copy(update={"encoder": "state", "latent_dim": 7})
     with pytest.raises(ValueError, match="0 values of true state, expected latent_dim 7"):

@@ -53,7 +53,8 @@ class SimNode(Node):
         self._settings = p = declare(self)
         self._contract = contract = p.contract
         self._world = World(contract, p.camera, p.task.with_cube, p.gui, p.command_timeout)
-        self._image_steps = round(contract.dt / PHYSICS_DT)
+        self._control_steps = round(contract.dt / PHYSICS_DT)
+        self._image_steps = self._control_steps if p.lockstep else max(1, round(1.0 / p.camera_rate / PHYSICS_DT))
         self._joint_steps = max(1, round(1.0 / p.joint_rate / PHYSICS_DT))
         self._pacer = Pacer(_MAX_LAG)
         self._paused = False
@@ -88,7 +89,7 @@ class SimNode(Node):
         self._reset()
         self.get_logger().info(
             f"task {p.task.name}, contract {contract.name}, {'lockstep' if p.lockstep else 'real time'}, "
-            f"images at {contract.control_rate:g} Hz, commands on {contract.action.topic}"
+            f"images at {1.0 / (self._image_steps * PHYSICS_DT):g} Hz, commands on {contract.action.topic}"
         )
 
     # Time
@@ -126,7 +127,7 @@ class SimNode(Node):
             self._joints.publish(self._joint_message())
 
     def _control_step(self) -> None:
-        for _ in range(self._image_steps):
+        for _ in range(self._control_steps):
             self._advance()
 
     def _reset(self) -> str:

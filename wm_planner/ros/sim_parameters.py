@@ -26,6 +26,7 @@ class SimParameters:
     width: int
     height: int
     camera: CameraPose
+    camera_rate: float
     command_timeout: float
     publish_clock: bool
     joint_rate: float
@@ -73,6 +74,13 @@ def declare(node: Node) -> SimParameters:
             target=vector("camera.target", task.camera.target, "Point the camera looks at, base frame, metres"),
             up=vector("camera.up", task.camera.up, "Direction that is up in the image; not along the view"),
             fov=parameter("camera.fov", task.camera.fov, "Vertical field of view, degrees", 1.0, 179.0),
+        ),
+        camera_rate=parameter(
+            "camera.rate",
+            contract.control_rate,
+            "Images per simulated second; in lockstep, the control rate",
+            1.0,
+            _RATE,
         ),
         command_timeout=parameter("command_timeout", 0.3, "Age at which a velocity command ends, s", 0.01, 10.0),
         publish_clock=parameter("publish_clock", True, "Publish /clock"),

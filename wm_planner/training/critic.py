@@ -32,11 +32,13 @@ class CriticLoss:
 
     def __init__(self, model: WorldModel, data: Latents, ends: np.ndarray, config: TrainConfig) -> None:
         self._model, self._data, self._ends, self._config = model, data, ends, config
+        model.critic.train()
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         cfg, z = self._config, self._data.latents
         rng = np.random.default_rng([cfg.seed, 3, step])
         episode, now, goal = hindsight_pairs(rng, self._ends, cfg.heads_batch)
+        torch.manual_seed(int(rng.integers(2**31)))  # of dropout
         with torch.autocast(z.device.type, torch.bfloat16, enabled=half_precision(z.device)):
             distance = self._model.critic(z[episode, now], z[episode, goal])
         steps = torch.from_numpy(goal - now).to(distance)

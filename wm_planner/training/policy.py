@@ -31,12 +31,14 @@ class PolicyLoss:
     def __init__(self, model: WorldModel, data: Latents, attempts: np.ndarray, config: TrainConfig) -> None:
         self._model, self._data, self._config = model, data, config
         self._attempts = Attempts(attempts)
+        model.policy.train()
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         cfg, data = self._config, self._data
         rng = np.random.default_rng([cfg.seed, 4, step])
         episode, now, goal = self._attempts.draw(rng, cfg.heads_batch)
         z, q = data.latents[episode, now], data.joints[episode, now]
+        torch.manual_seed(int(rng.integers(2**31)))  # of dropout
         with torch.autocast(z.device.type, torch.bfloat16, enabled=half_precision(z.device)):
             log_weights, means = self._model.policy(torch.cat([z, data.latents[episode, goal], q], -1))
         return {"policy": 0.1 * mixture_nll(log_weights, means, data.actions[episode, now]).mean()}

@@ -37,7 +37,7 @@ def shortest_paths(critic: Critic, landmarks: Tensor, longest_edge: float, progr
         with torch.autocast(landmarks.device.type, torch.bfloat16, enabled=half_precision(landmarks.device)):
             rows.append(critic(landmark.expand_as(landmarks), landmarks).float().cpu())
         if index % 20 == 0:
-            progress("landmarks", index, len(landmarks), {})
+            progress("landmarks", index + 1, len(landmarks), {})
     steps = torch.stack(rows).clamp(min=1e-3).numpy()  # to the sparse matrix a zero would be no edge
     steps[steps > longest_edge] = 0.0
     np.fill_diagonal(steps, 0.0)
@@ -54,8 +54,7 @@ class StitchLoss:
         rng = np.random.default_rng([config.seed, 6])
         n, t = data.actions.shape[:2]
         self._landmarks = data.latents[rng.integers(n, size=LANDMARKS), rng.integers(t, size=LANDMARKS)]
-        model.critic.eval()
-        self._steps = shortest_paths(model.critic, self._landmarks, LONGEST_EDGE, progress)
+        self._steps = shortest_paths(model.critic.eval(), self._landmarks, LONGEST_EDGE, progress)
         model.critic.train()
 
     def __call__(self, step: int) -> dict[str, Tensor]:
@@ -67,6 +66,7 @@ class StitchLoss:
         start, end = rng.integers(LANDMARKS, size=(2, cfg.heads_batch))
         here = torch.cat([z[episode, now], self._landmarks[start]])
         there = torch.cat([z[episode, goal], self._landmarks[end]])
+        torch.manual_seed(int(rng.integers(2**31)))  # of dropout
         with torch.autocast(z.device.type, torch.bfloat16, enabled=half_precision(z.device)):
             close, far = self._model.critic(here, there).split([len(now), cfg.heads_batch])
         steps, way = torch.from_numpy(goal - now).to(close), self._steps[start, end]

@@ -22,7 +22,7 @@ class ModelConfig(BaseModel):
     latent_dim: int = Field(default=128, gt=0)
     predictor_width: int = 384
     predictor_blocks: int = 3
-    predictor_dropout: float = Field(default=0.1, ge=0, lt=1)
+    predictor_dropout: float = Field(default=0.1, ge=0, lt=1, description="while it is trained with the encoder")
     head_width: int = 320
     head_dropout: float = Field(default=0.1, ge=0, lt=1, description="of critic and policy")
     policy_components: int = Field(default=6, ge=1, description="ways of acting the policy keeps apart")
