@@ -135,6 +135,21 @@ def test_committed_actions_begin_the_plan(model: WorldModel) -> None:
     np.testing.assert_allclose(plan.latents[0].numpy(), REACH * away[0], atol=1e-6)
 
 
+def test_everything_a_single_iteration_tries_is_predicted_in_one_batch(
+    model: WorldModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = []
+    step = model.step
+    monkeypatch.setattr(model, "step", lambda context, action: batches.append(len(action)) or step(context, action))
+    agent = _agent(model, samples=16, iterations=1)
+    agent.set_goal(GOAL)
+    for now in (0.0, DT):
+        agent.observe(*_at(0, 0), now)
+        agent.plan()
+        assert batches == 4 * [8 + 16 + 2]  # the horizon; proposals, samples, rest and the warm start
+        batches.clear()
+
+
 def test_no_committed_actions_is_the_same_as_none(model: WorldModel) -> None:
     plans = []
     for committed in (None, np.zeros((0, 2))):

@@ -79,6 +79,11 @@ def _config(model: ModelConfig, **changes) -> TrainConfig:
     return TrainConfig(**(small | changes))
 
 
+FEW = dict.fromkeys(
+    ["jepa_steps", "predictor_steps", "critic_steps", "stitch_steps", "policy_steps", "decoder_steps"], 2
+)
+
+
 class _Run:
     """A finished run: its folder, checkpoint, facts and reported losses."""
 
@@ -145,15 +150,7 @@ def test_facts_describe_the_run(whole: _Run, contract: Contract, small_config: M
 def test_another_seed_gives_another_model(
     whole: _Run, tmp_path: Path, episodes: Episodes, small_config: ModelConfig
 ) -> None:
-    few = {
-        "jepa_steps": 2,
-        "predictor_steps": 2,
-        "critic_steps": 2,
-        "stitch_steps": 2,
-        "policy_steps": 2,
-        "decoder_steps": 2,
-    }
-    runs = [_Run(tmp_path / str(i), episodes, _config(small_config, seed=i, **few)) for i in (0, 1)]
+    runs = [_Run(tmp_path / str(i), episodes, _config(small_config, seed=i, **FEW)) for i in (0, 1)]
     a, b = (load_tensors(run.checkpoint)[0]["critic.body.enter.weight"] for run in runs)
     assert not torch.equal(a, b)
 
@@ -170,15 +167,7 @@ def test_true_state_model_skips_pixels(tmp_path: Path, episodes: Episodes, small
 
 def test_what_a_robot_recorded_has_no_true_state(tmp_path: Path, episodes: Episodes, small_config: ModelConfig) -> None:
     recorded = episodes._replace(state=episodes.state[..., :0])
-    few = {
-        "jepa_steps": 2,
-        "predictor_steps": 2,
-        "critic_steps": 2,
-        "stitch_steps": 2,
-        "policy_steps": 2,
-        "decoder_steps": 2,
-    }
-    assert "open_loop" in _Run(tmp_path, recorded, _config(small_config, **few)).facts["validation"]
+    assert "open_loop" in _Run(tmp_path, recorded, _config(small_config, **FEW)).facts["validation"]
     model = small_config.model_copy(update={"encoder": "state", "latent_dim": 7})
     with pytest.raises(ValueError, match="0 values of true state, expected latent_dim 7"):
         _Run(tmp_path, recorded, _config(model))
