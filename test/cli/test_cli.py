@@ -83,3 +83,9 @@ def test_mistakes_are_named_without_a_traceback(arguments: list[str], message: s
     assert result.exit_code == 1
     assert message in " ".join(result.output.split()), result.output
     assert "Traceback" not in result.output
+
+
+def test_a_faster_camera_needs_real_time() -> None:
+    result = runner.invoke(app, ["evaluate", "--task", "panda_reach", "--episodes", "1", "--camera-rate", "12"])
+    assert result.exit_code != 0
+    assert "one image per control step, found --camera-rate 12" in " ".join(result.output.split())

@@ -28,7 +28,8 @@ def test_alarms_are_counted_when_they_begin() -> None:
 
 def test_reaches_goals_over_ros_and_leaves_nothing_running(tmp_path: Path) -> None:
     before = {p.pid for p in psutil.Process().children(recursive=True)}
-    result = evaluate(get_task("panda_reach"), 3, 12, logs=tmp_path)
+    result = evaluate(get_task("panda_reach"), 3, 12, logs=tmp_path, camera_rate=12.0)
     assert result["n"] == 3 and result["successes"] >= 2, result
+    assert "images at 12 Hz" in (tmp_path / "sim.log").read_text(errors="replace")
     assert result["rate_hz"] > 0 and result["image_to_command_ms"]["p50"] > 0
     assert {p.pid for p in psutil.Process().children(recursive=True)} <= before

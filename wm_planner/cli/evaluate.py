@@ -19,6 +19,7 @@ def evaluate(
     json: Annotated[Path | None, typer.Option(help="write the report here")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="the shipped one when left out")] = None,
     ros: Annotated[bool, typer.Option("--ros", help="in real time, through the ROS 2 nodes")] = False,
+    camera_rate: Annotated[float | None, typer.Option(help="Hz of the camera under --ros; the control rate")] = None,
     policy: Annotated[str, typer.Option(help="planner, random or true-state")] = "planner",
     goals: Annotated[str, typer.Option(help="placed, or brought about by scripted or random motion")] = "placed",
     workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 1,
@@ -40,6 +41,8 @@ def evaluate(
         raise ValueError(f"goals are {goals!r}, expected one of {list(kinds)}")
     if ros and goals != "placed":
         raise ValueError(f"--ros takes placed goals, found --goals {goals}")
+    if camera_rate is not None and not ros:
+        raise ValueError(f"in lockstep there is one image per control step, found --camera-rate {camera_rate:g}")
     if ros and lamp is not None:
         raise ValueError(f"--ros has no lamp, found --lamp {lamp}")
     if ros and tolerance is not None:
@@ -58,7 +61,7 @@ def evaluate(
         if ros:
             from wm_planner.evaluation.realtime import evaluate as realtime
 
-            report = realtime(get_task(task), episodes, seed, checkpoint, set or [], show)
+            report = realtime(get_task(task), episodes, seed, checkpoint, set or [], show, camera_rate=camera_rate)
         else:
             config = agent_config(set or [])
             report = lockstep(

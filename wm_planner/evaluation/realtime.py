@@ -42,7 +42,12 @@ def node_parameters(settings: list[str]) -> dict[str, Any]:
 
 @contextmanager
 def driver(
-    task: Task, checkpoint: Path | None, settings: list[str], logs: Path | None, pictures: bool = False
+    task: Task,
+    checkpoint: Path | None,
+    settings: list[str],
+    logs: Path | None,
+    pictures: bool = False,
+    camera_rate: float | None = None,
 ) -> Iterator[Any]:
     """Start simulator and planner, and yield a ready TrialDriver; leave nothing running."""
     private_domain()
@@ -52,6 +57,8 @@ def driver(
     from wm_planner.ros.trial_driver import TrialDriver
 
     overrides = {"planner": node_parameters(settings)}
+    if camera_rate is not None:
+        overrides["sim"] = {"camera.rate": camera_rate}
     specs = stack(("sim", "planner"), task=task.name, checkpoint=checkpoint or "", overrides=overrides)  # type: ignore[arg-type]
     with running(specs, log_directory=logs):
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # `running` handles them
@@ -72,11 +79,16 @@ def evaluate(
     settings: list[str] | None = None,
     progress: Callable[[Trial], None] = lambda trial: None,
     logs: Path | None = None,
+    camera_rate: float | None = None,
 ) -> dict:
-    """The lockstep report, with `rate_hz` (mean, by the sensors' clock) and `image_to_command_ms` besides."""
+    """The lockstep report, with `rate_hz` (mean, by the sensors' clock) and `image_to_command_ms` besides.
+
+    Args:
+        camera_rate: of the simulated camera, Hz; None: the control rate.
+    """
     scenes = Environment(task)
     trials, statuses = [], []
-    with driver(task, checkpoint, settings or [], logs) as node:
+    with driver(task, checkpoint, settings or [], logs, camera_rate=camera_rate) as node:
         for episode in range(episodes):
             scene = scene_seed(seed, episode)
             goal = make_goal(scenes, scene)
