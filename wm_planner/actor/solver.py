@@ -20,7 +20,7 @@ class SolverConfig(BaseModel):
 
     name: Literal["cem", "icem", "mppi", "gradient"] = "icem"
     samples: int = Field(default=8, ge=2)
-    iterations: int = Field(default=1, ge=1, description="the first candidates are one")
+    iterations: int = Field(default=1, ge=1, description="the first candidates are one; gradient: steps")
     elites: int = Field(default=8, ge=1)
     initial_std: float = Field(default=0.5, gt=0)
     min_std: float = Field(default=0.05, gt=0)

@@ -33,11 +33,10 @@ def shortest_paths(critic: Critic, landmarks: Tensor, longest_edge: float, progr
     From row to column; edges are the critic's distances up to `longest_edge`.
     """
     rows = []
-    for index, landmark in enumerate(landmarks):
+    for done, landmark in enumerate(landmarks, 1):
         with torch.autocast(landmarks.device.type, torch.bfloat16, enabled=half_precision(landmarks.device)):
             rows.append(critic(landmark.expand_as(landmarks), landmarks).float().cpu())
-        if index % 20 == 0:
-            progress("landmarks", index + 1, len(landmarks), {})
+        progress("landmarks", done, len(landmarks), {})
     steps = torch.stack(rows).clamp(min=1e-3).numpy()  # to the sparse matrix a zero would be no edge
     steps[steps > longest_edge] = 0.0
     np.fill_diagonal(steps, 0.0)
