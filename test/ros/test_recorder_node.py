@@ -52,6 +52,8 @@ def test_the_bag_holds_the_contracts_topics(
     wait(lambda: peer.node.count_subscribers("/camera/image_raw") == 2, lambda: recorder.output + sim.output)
     peer.publish_matched("/planner/goal_image", image_message(goal, 0.0, "camera"))
     peer.publish_matched("/planner/goal_joint_state", JointState(name=["a"], position=[1.0]))
+    at_rest = len(images) + 12
+    wait(lambda: len(images) >= at_rest, lambda: recorder.output + sim.output)
     count = len(images)
 
     def a_second_later() -> bool:
@@ -91,7 +93,9 @@ def test_the_bag_holds_the_contracts_topics(
     actions, sideways = episodes.actions[..., 1], 0.02 / push_contract.action.limit[1]
     assert np.isclose(actions.max(), sideways, atol=1e-3)
     turned = np.abs(np.diff(episodes.joints[..., 0], axis=1))  # the first joint turns the arm sideways
-    assert turned[actions > 0.9 * sideways].max() > 5 * turned[actions == 0.0].max(initial=1e-5)
+    # Of most steps: on a loaded machine the bag's times are late, and a step or two seem to move before their command.
+    commanded = actions > 0.9 * sideways
+    assert np.median(turned[commanded]) > 1e-3 > 10 * np.median(turned[~commanded])
 
 
 def test_it_never_writes_into_an_existing_directory(start_process: Callable[..., Any], tmp_path: Path) -> None:
