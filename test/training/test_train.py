@@ -15,7 +15,7 @@ from wm_planner.training import stitch
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.loop import optimise, silent
 from wm_planner.training.probe import linear_probe
-from wm_planner.training.train import VALIDATION_EPISODES, split, train
+from wm_planner.training.train import VALIDATION_EPISODES, encode_all, split, train
 from wm_planner.world_model.checkpoint import load_checkpoint, load_tensors
 from wm_planner.world_model.config import ModelConfig
 
@@ -163,6 +163,16 @@ def test_true_state_model_skips_pixels(tmp_path: Path, episodes: Episodes, small
     torch.testing.assert_close(
         loaded.encoder.mean, torch.from_numpy(episodes.state[:6].mean((0, 1))), atol=1e-3, rtol=1e-3
     )
+
+
+def test_a_pretrained_encoder_is_fitted_not_trained(
+    tmp_path: Path, episodes: Episodes, small_config: ModelConfig
+) -> None:
+    pytest.importorskip("efficientnet_lite_pytorch", reason="the baselines are not installed")
+    run = _Run(tmp_path, episodes, _config(small_config.model_copy(update={"encoder": "pretrained"}), **FEW))
+    assert list(run.losses) == ["predictor", "critic", "stitch", "policy", "decoder"]
+    latents = encode_all(load_checkpoint(run.checkpoint, "cpu").model, episodes.part(slice(6))).latents
+    assert latents.square().mean().item() == pytest.approx(1.0, rel=0.2)
 
 
 def test_what_a_robot_recorded_has_no_true_state(tmp_path: Path, episodes: Episodes, small_config: ModelConfig) -> None:

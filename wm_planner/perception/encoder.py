@@ -1,10 +1,11 @@
-"""Encoders: frames to latents. Trained end to end by the JEPA, never by reconstruction."""
+"""Encoders: frames to latents. Trained end to end by the JEPA, never by reconstruction; two are for comparison."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from wm_planner.perception.pretrained import PretrainedEncoder
 from wm_planner.world_model.config import ModelConfig
 
 
@@ -57,6 +58,11 @@ class StateEncoder(nn.Module):
         self.mean: Tensor
         self.std: Tensor
 
+    def fit(self, state: Tensor) -> None:
+        """Standardise by states (N, K)."""
+        self.mean.copy_(state.mean(0))
+        self.std.copy_(state.std(0, correction=0) + 1e-6)
+
     def forward(self, state: Tensor) -> Tensor:
         return (state - self.mean) / self.std
 
@@ -75,4 +81,6 @@ def make_encoder(config: ModelConfig, image_size: int, in_channels: int) -> nn.M
     """Encoder from frames (B, S, S, C) uint8 to latents (B, D)."""
     if config.encoder == "state":
         return StateEncoder(config)
+    if config.encoder == "pretrained":
+        return PretrainedEncoder(config, in_channels)
     return {"conv": ConvEncoder, "vit": ViTEncoder}[config.encoder](config, image_size, in_channels)

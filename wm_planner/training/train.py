@@ -14,6 +14,7 @@ from torch import Tensor
 from wm_planner import __version__
 from wm_planner.data.dataset import Episodes
 from wm_planner.perception.encoder import StateEncoder
+from wm_planner.perception.pretrained import PretrainedEncoder
 from wm_planner.training.augment import moved_camera
 from wm_planner.training.calibrate import calibrate, harmless_changes
 from wm_planner.training.clone import CloneLoss
@@ -32,6 +33,7 @@ from wm_planner.world_model.precision import half_precision
 
 Fit = Callable[..., float]  # `optimise` of one run
 
+_FITTED_FRAMES = 2000  # that a pretrained encoder's components are fitted to
 VALIDATION_EPISODES = 20  # at least: the last twentieth of a dataset is never trained on
 
 
@@ -83,8 +85,9 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     fit = functools.partial(optimise, run=run, save_every=config.save_every, progress=progress)
 
     if isinstance(model.encoder, StateEncoder):
-        model.encoder.mean.copy_(torch.from_numpy(training.state.mean((0, 1))))
-        model.encoder.std.copy_(torch.from_numpy(training.state.std((0, 1)) + 1e-6))
+        model.encoder.fit(torch.from_numpy(training.state).flatten(0, 1).to(model.device))
+    elif isinstance(model.encoder, PretrainedEncoder):
+        model.encoder.fit(_some_frames(training, config.seed).to(model.device))
     if config.objective == "clone":
         seconds = _clone(model, training, config, fit)
     else:
@@ -119,7 +122,7 @@ def _world_model(
     """All stages; returns the seconds each took."""
     seconds: dict[str, float] = {}
     sees = not isinstance(model.encoder, StateEncoder)
-    if sees:
+    if sees and not isinstance(model.encoder, PretrainedEncoder):
         model.train()
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
         loss = JEPALoss(model, training, config)
@@ -143,6 +146,13 @@ def _world_model(
         decode = _decoder_loss(model, training.frames, latents.latents, config)
         seconds["decoder"] = fit("decoder", model, parameters, decode, config.decoder_steps, 1e-3)
     return seconds
+
+
+def _some_frames(episodes: Episodes, seed: int) -> Tensor:
+    """(N, S, S, C) uint8, of all episodes."""
+    frames = episodes.frames.reshape(-1, *episodes.frames.shape[2:])
+    which = np.random.default_rng([seed, 6]).choice(len(frames), min(len(frames), _FITTED_FRAMES), replace=False)
+    return torch.from_numpy(frames[np.sort(which)])
 
 
 def calibration(model: WorldModel, nominal: Episodes, kind: str) -> dict:

@@ -12,7 +12,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    encoder: Literal["conv", "vit", "state"] = "conv"
+    encoder: Literal["conv", "vit", "pretrained", "state"] = "conv"
     conv_channels: tuple[int, ...] = (32, 48, 96, 160)
     conv_hidden: int = 384
     vit_width: int = 192
