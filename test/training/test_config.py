@@ -1,0 +1,22 @@
+"""The recipes of config/training are recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wm_planner.training.config import TrainConfig
+
+RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_is_valid(path: Path) -> None:
+    assert TrainConfig.model_validate(yaml.safe_load(path.read_text()))
+
+
+def test_there_is_one_for_every_shipped_model() -> None:
+    shipped = {path.stem for path in Path(__file__).parents[2].glob("wm_planner/checkpoints/*.safetensors")}
+    assert shipped <= {path.stem for path in RECIPES}
