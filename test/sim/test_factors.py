@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wm_planner.sim.environment import Environment
-from wm_planner.sim.factors import FACTORS, factors_of
+from wm_planner.sim.factors import FACTORS, factors_of, vary_for_training
 from wm_planner.sim.tasks import get_task
 from wm_planner.sim.world import SceneState
 
@@ -69,3 +69,13 @@ def test_tasks_without_an_object_have_none_of_its_factors() -> None:
         "object mass",
         "friction",
     }
+
+
+def test_what_is_varied_for_training_does_not_depend_on_what_was_before(env: Environment) -> None:
+    nominal = env.image_of(SCENE).astype(int)
+    images = []
+    for seed in (4, 5, 4):
+        vary_for_training(env, np.random.default_rng(seed))
+        images.append(env.image_of(SCENE).astype(int))
+    np.testing.assert_allclose(images[0], images[2], atol=1)
+    assert all(np.abs(images[1] - other).mean() > 5 for other in (images[0], nominal))

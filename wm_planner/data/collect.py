@@ -16,13 +16,14 @@ from wm_planner.configurator.contract import load_contract
 from wm_planner.data.dataset import ARRAYS, Episodes, write_episodes
 from wm_planner.data.planner_play import PlannerPlay
 from wm_planner.sim.environment import Environment
+from wm_planner.sim.factors import vary_for_training
 from wm_planner.sim.play import make_play
 from wm_planner.sim.tasks import COLLECTION, Task, get_task
 from wm_planner.world_model.checkpoint import load_checkpoint
 
 _environment: Environment | None = None
 _agent: Agent | None = None
-_PLANNING = 0x91A2  # stream of random numbers
+_PLANNING, _VARYING = 0x91A2, 0x7A41  # streams of random numbers
 
 
 def ground_truth(env: Environment) -> np.ndarray:
@@ -41,9 +42,15 @@ def ground_truth(env: Environment) -> np.ndarray:
 
 
 def collect_episode(
-    env: Environment, seed: int, index: int, steps: int, agent: Agent | None = None
+    env: Environment, seed: int, index: int, steps: int, agent: Agent | None = None, varied: bool = False
 ) -> tuple[np.ndarray, ...]:
-    """One episode of play, or of the agent's planning: frames, joints, actions, state, attempts; see `Episodes`."""
+    """One episode of play, or of the agent's planning: frames, joints, actions, state, attempts; see `Episodes`.
+
+    Args:
+        varied: with another camera pose, light and colours, which `env` keeps; see `vary_for_training`.
+    """
+    if varied:
+        vary_for_training(env, np.random.default_rng([seed, COLLECTION, index, _VARYING]))
     rng = np.random.default_rng([seed, COLLECTION, index] + ([_PLANNING] if agent else []))
     start = env.task.sample(rng)
     env.reset(start)
@@ -72,9 +79,9 @@ def _start(task: str, lamp: float | None, checkpoint: Path | None) -> None:
         _agent = Agent(model, AgentConfig())
 
 
-def _episode(seed: int, index: int, steps: int) -> tuple[int, tuple[np.ndarray, ...]]:
+def _episode(seed: int, index: int, steps: int, varied: bool) -> tuple[int, tuple[np.ndarray, ...]]:
     assert _environment is not None
-    return index, collect_episode(_environment, seed, index, steps, _agent)
+    return index, collect_episode(_environment, seed, index, steps, _agent, varied)
 
 
 def collect(
@@ -87,12 +94,14 @@ def collect(
     progress: Callable[[int], None] = lambda done: None,
     lamp: float | None = None,
     checkpoint: Path | None = None,
+    varied: bool = False,
 ) -> None:
     """Record `episodes` episodes of `steps` control steps and write them to `path`.
 
     Args:
         lamp: see `Environment`.
         checkpoint: its model plans towards random goals; None: scripted play.
+        varied: camera pose, light and colours are drawn anew for every episode.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
@@ -102,7 +111,7 @@ def collect(
     done: dict[int, tuple[np.ndarray, ...]] = {}
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task.name, lamp, checkpoint)) as pool:
-        futures = [pool.submit(_episode, seed, index, steps) for index in range(episodes)]
+        futures = [pool.submit(_episode, seed, index, steps, varied) for index in range(episodes)]
         for future in as_completed(futures):
             index, arrays = future.result()
             done[index] = arrays
@@ -114,6 +123,7 @@ def collect(
         "episodes": episodes,
         "steps": steps,
         "lamp": lamp,
+        "varied": varied,
         "checkpoint": checkpoint.name if checkpoint else None,
     }
     write_episodes(path, Episodes.of(stacked, load_contract(task.contract)), provenance)

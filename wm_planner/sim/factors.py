@@ -69,17 +69,12 @@ def _light_intensity(env: Environment, rng: np.random.Generator) -> None:
     env.world.light = Light(usual.direction, gain * usual.ambient, gain * usual.diffuse)
 
 
-def _camera_position(env: Environment, rng: np.random.Generator, metres: float) -> None:
+def _camera(env: Environment, rng: np.random.Generator, metres: float = 0.0, degrees: float = 0.0) -> None:
     pose, away = env.task.camera, metres * _unit(rng)
-    eye, target = np.add(pose.eye, away), np.add(pose.target, away)
-    env.world.camera = CameraPose(tuple(eye), tuple(target), pose.fov, pose.up)
-
-
-def _camera_tilt(env: Environment, rng: np.random.Generator, degrees: float) -> None:
-    pose = env.task.camera
     rotation = cv2.Rodrigues(np.radians(degrees) * _unit(rng))[0]
+    eye = np.add(pose.eye, away)
     view, up = rotation @ np.subtract(pose.target, pose.eye), rotation @ np.array(pose.up)
-    env.world.camera = CameraPose(pose.eye, tuple(np.add(pose.eye, view)), pose.fov, tuple(up))
+    env.world.camera = CameraPose(tuple(eye), tuple(eye + view), pose.fov, tuple(up))
 
 
 def _unit(rng: np.random.Generator) -> np.ndarray:
@@ -124,11 +119,11 @@ FACTORS: dict[str, Factor] = {
     "light direction": Factor(_light_direction, "from anywhere above 30 degrees"),
     "light intensity": Factor(_light_intensity, "0.67 to 1.5 times"),
     **{
-        f"camera {cm} cm": Factor(partial(_camera_position, metres=cm / 100), "moved in a random direction")
+        f"camera {cm} cm": Factor(partial(_camera, metres=cm / 100), "moved in a random direction")
         for cm in (2, 5, 10)
     },
     **{
-        f"camera {degrees} degrees": Factor(partial(_camera_tilt, degrees=degrees), "turned about a random axis")
+        f"camera {degrees} degrees": Factor(partial(_camera, degrees=degrees), "turned about a random axis")
         for degrees in (2, 5, 10)
     },
     "background": Factor(_background, "floor and walls covered with coloured blobs"),
@@ -141,3 +136,14 @@ FACTORS: dict[str, Factor] = {
 def factors_of(env_has_object: bool) -> list[str]:
     """The names of the factors that a task with or without an object has."""
     return [name for name, factor in FACTORS.items() if env_has_object or not factor.of_object]
+
+
+TRAINED = ("floor colour", "robot colour", "object colour", "light direction")
+_FURTHEST, _MOST_TILT = 0.10, 10.0  # of the camera in `vary_for_training`: metres, degrees
+
+
+def vary_for_training(env: Environment, rng: np.random.Generator) -> None:
+    """Draw the camera's pose and the factors of TRAINED anew, all at once; the other factors are held out."""
+    _camera(env, rng, _FURTHEST * rng.random(), _MOST_TILT * rng.random())
+    for name in (name for name in factors_of(env.task.with_cube) if name in TRAINED):
+        FACTORS[name].vary(env, rng)
