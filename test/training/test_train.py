@@ -257,8 +257,9 @@ def test_probe_counts_a_constant_error(rng: np.random.Generator) -> None:
 
 def test_a_clone_trains_encoder_and_policy_alone(episodes: Episodes, small_config: ModelConfig, tmp_path: Path) -> None:
     run = _Run(tmp_path, episodes, _config(small_config, objective="clone", jepa_steps=200))
-    assert set(run.losses) == set(run.facts["seconds"]) == {"clone"}
+    assert set(run.losses) == set(run.facts["seconds"]) == {"clone", "policy"}
     first, last = (run.losses["clone"][k]["clone"] for k in (0, -1))
     assert last < 0.8 * first
+    assert run.losses["policy"][0]["policy"] < 0.9 * first  # it goes on from what it was
     model = load_checkpoint(run.checkpoint, "cpu").model
     assert not model.predictor.leave[1].weight.any()  # never trained

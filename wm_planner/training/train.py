@@ -108,12 +108,18 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
 
 
 def _clone(model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit) -> dict[str, float]:
-    """The baseline: encoder and policy alone."""
+    """The baseline: encoder and policy alone; then the policy on the encoder's latents, as with a world model."""
     model.train()
     parameters = [*model.encoder.parameters(), *model.policy.parameters()]
-    return {
-        "clone": fit("clone", model, parameters, CloneLoss(model, training, config), config.jepa_steps, config.jepa_lr)
-    }
+    loss = CloneLoss(model, training, config)
+    clone = fit("clone", model, parameters, loss, config.jepa_steps, config.jepa_lr)
+    latents = encode_all(model, training, config.camera_motion)
+    return {"clone": clone, "policy": _policy(model, latents, training, config, fit)}
+
+
+def _policy(model: WorldModel, latents: Latents, training: Episodes, config: TrainConfig, fit: Fit) -> float:
+    loss = PolicyLoss(model, latents, training.attempts, config)
+    return fit("policy", model, [*model.policy.parameters()], loss, config.policy_steps, config.heads_lr)
 
 
 def _world_model(
@@ -139,8 +145,7 @@ def _world_model(
     if config.stitch_steps:
         stitch = StitchLoss(model, latents, ends, config, progress)
         seconds["stitch"] = fit("stitch", model, parameters, stitch, config.stitch_steps, config.heads_lr)
-    policy = PolicyLoss(model, latents, training.attempts, config)
-    seconds["policy"] = fit("policy", model, [*model.policy.parameters()], policy, config.policy_steps, config.heads_lr)
+    seconds["policy"] = _policy(model, latents, training, config, fit)
     if sees:
         parameters = [*model.decoder.parameters()]
         decode = _decoder_loss(model, training.frames, latents.latents, config)
