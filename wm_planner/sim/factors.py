@@ -119,8 +119,7 @@ FACTORS: dict[str, Factor] = {
     "light direction": Factor(_light_direction, "from anywhere above 30 degrees"),
     "light intensity": Factor(_light_intensity, "0.67 to 1.5 times"),
     **{
-        f"camera {cm} cm": Factor(partial(_camera, metres=cm / 100), "moved in a random direction")
-        for cm in (2, 5, 10)
+        f"camera {cm} cm": Factor(partial(_camera, metres=cm / 100), "moved in a random direction") for cm in (2, 5, 10)
     },
     **{
         f"camera {degrees} degrees": Factor(partial(_camera, degrees=degrees), "turned about a random axis")

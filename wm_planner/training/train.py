@@ -89,9 +89,11 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     elif isinstance(model.encoder, PretrainedEncoder):
         model.encoder.fit(_some_frames(training, config.seed).to(model.device))
     if config.objective == "clone":
-        seconds = _clone(model, training, config, fit)
+        seconds, latents = _clone(model, training, config, fit)
     else:
-        seconds = _world_model(model, training, config, fit, progress)
+        seconds, latents = _world_model(model, training, config, fit, progress)
+    if config.camera_motion:
+        latents = encode_all(model, training)
 
     facts = {
         "version": __version__,
@@ -100,21 +102,21 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
         "config": config.model_dump(mode="json"),
         "episodes": list(training.actions.shape[:2]),
         "surprise": calibration(model, validation, "play"),
-        "validation": probe(model, encode_all(model, training), training, encode_all(model, validation), validation),
+        "validation": probe(model, latents, training, encode_all(model, validation), validation),
     }
     save_checkpoint(output, model, facts)
     (run / "metrics.json").write_text(json.dumps(facts, indent=2))
     return facts
 
 
-def _clone(model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit) -> dict[str, float]:
+def _clone(model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit) -> tuple[dict[str, float], Latents]:
     """The baseline: encoder and policy alone; then the policy on the encoder's latents, as with a world model."""
     model.train()
     parameters = [*model.encoder.parameters(), *model.policy.parameters()]
     loss = CloneLoss(model, training, config)
     clone = fit("clone", model, parameters, loss, config.jepa_steps, config.jepa_lr)
     latents = encode_all(model, training, config.camera_motion)
-    return {"clone": clone, "policy": _policy(model, latents, training, config, fit)}
+    return {"clone": clone, "policy": _policy(model, latents, training, config, fit)}, latents
 
 
 def _policy(model: WorldModel, latents: Latents, training: Episodes, config: TrainConfig, fit: Fit) -> float:
@@ -124,8 +126,8 @@ def _policy(model: WorldModel, latents: Latents, training: Episodes, config: Tra
 
 def _world_model(
     model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit, progress: Progress
-) -> dict[str, float]:
-    """All stages; returns the seconds each took."""
+) -> tuple[dict[str, float], Latents]:
+    """All stages; returns the seconds each took, and the latents that all but the first were trained on."""
     seconds: dict[str, float] = {}
     sees = not isinstance(model.encoder, StateEncoder)
     if sees and not isinstance(model.encoder, PretrainedEncoder):
@@ -150,7 +152,7 @@ def _world_model(
         parameters = [*model.decoder.parameters()]
         decode = _decoder_loss(model, training.frames, latents.latents, config)
         seconds["decoder"] = fit("decoder", model, parameters, decode, config.decoder_steps, 1e-3)
-    return seconds
+    return seconds, latents
 
 
 def _some_frames(episodes: Episodes, seed: int) -> Tensor:
