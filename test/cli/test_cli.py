@@ -73,6 +73,11 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
             "no checkpoint at nowhere.safetensors",
         ),
         (["evaluate", "--task", "panda_push", "--policy", "psychic"], "policy is 'psychic', expected one of"),
+        (
+            ["evaluate", "--task", "panda_reach", "--factor", "object size"],
+            "factor is 'object size', expected for panda_reach",
+        ),
+        (["evaluate", "--task", "panda_push", "--ros", "--factor", "friction"], "--ros has no factors"),
         (["evaluate", "--task", "panda_push", "--set", "horizon"], "has no '='"),
         (["evaluate", "--task", "panda_push", "--set", "solver.name=magic"], "Input should be 'cem'"),
         (["up", "toaster"], "nodes ['toaster'] do not exist"),

@@ -24,6 +24,9 @@ def evaluate(
     goals: Annotated[str, typer.Option(help="placed, or brought about by scripted or random motion")] = "placed",
     workers: Annotated[int, typer.Option(min=1, help="processes; results do not depend on it")] = 1,
     lamp: Annotated[float | None, typer.Option(help="a lamp follows this share of the actions")] = None,
+    factor: Annotated[
+        str | None, typer.Option(help="one thing is other than in training: 'floor colour', 'latency 2'")
+    ] = None,
     tolerance: Annotated[float | None, typer.Option(min=0.0, help="m that count as reached; the task's own")] = None,
     set: Annotated[list[str] | None, typer.Option(help="agent setting, such as horizon=12 or mode=policy")] = None,
 ) -> None:
@@ -31,6 +34,7 @@ def evaluate(
     from wm_planner.evaluation.evaluate import Policy, Trial
     from wm_planner.evaluation.evaluate import evaluate as lockstep
     from wm_planner.evaluation.goals import GoalKind
+    from wm_planner.sim.factors import factors_of
     from wm_planner.sim.tasks import get_task
 
     policies = Policy.__args__  # type: ignore[attr-defined]
@@ -39,6 +43,11 @@ def evaluate(
     kinds = GoalKind.__args__  # type: ignore[attr-defined]
     if goals not in kinds:
         raise ValueError(f"goals are {goals!r}, expected one of {list(kinds)}")
+    factors = factors_of(get_task(task).with_cube)
+    if factor is not None and factor not in factors:
+        raise ValueError(f"factor is {factor!r}, expected for {task} one of {factors}")
+    if ros and factor is not None:
+        raise ValueError(f"--ros has no factors, found --factor {factor!r}")
     if ros and goals != "placed":
         raise ValueError(f"--ros takes placed goals, found --goals {goals}")
     if camera_rate is not None and not ros:
@@ -74,6 +83,7 @@ def evaluate(
                 workers,
                 goals,  # type: ignore[arg-type]
                 show,
+                factor=factor,
                 lamp=lamp,
                 tolerance=tolerance,
             )

@@ -156,6 +156,7 @@ def evaluate(
     name = "" if policy == "random" else checkpoint.name
     return report(task.name, [trials[s] for s in seeds], seed, name, policy) | {
         "goals": goals,
+        "factor": factor,
         "lamp": lamp,
         "tolerance": tolerance,
     }
