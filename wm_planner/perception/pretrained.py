@@ -50,18 +50,20 @@ class PretrainedEncoder(nn.Module):
         dim = self.components.shape[1]
         if len(frames) < dim:
             raise ValueError(f"{len(frames)} images to fit {dim} components to, expected at least as many")
-        features = torch.cat([self._features(part) for part in frames.split(_BATCH)])
+        features = self._features(frames)
         self.mean.copy_(features.mean(0))
         centred = features - self.mean
         directions = torch.linalg.svd(centred, full_matrices=False).Vh[:dim].T
         self.components.copy_(directions / (centred @ directions).square().mean().sqrt())
 
     def forward(self, frames: Tensor) -> Tensor:
-        features = torch.cat([self._features(part) for part in frames.split(_BATCH)])
-        return (features - self.mean) @ self.components
+        return (self._features(frames) - self.mean) @ self.components
 
     def _features(self, frames: Tensor) -> Tensor:
         """(B, S, S, C) uint8 -> (B, F): cameras side by side."""
+        return torch.cat([self._some_features(part) for part in frames.split(_BATCH)])
+
+    def _some_features(self, frames: Tensor) -> Tensor:
         images = frames.permute(0, 3, 1, 2).float().div(255.0).unflatten(1, (-1, 3))
         b = len(images)
         colours = torch.tensor([_MEAN, _STD], device=frames.device).view(2, 1, 3, 1, 1)
