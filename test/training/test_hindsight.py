@@ -30,3 +30,14 @@ def test_what_was_done_to_no_end_is_not_drawn(rng: np.random.Generator) -> None:
     assert (episode == 1).all() and (now < 2).all() and (goal <= 2).all()
     with pytest.raises(ValueError, match="no action of the dataset belongs to an attempt"):
         Attempts(attempts[:1])
+
+
+def test_joined_is_what_the_same_attempt_did() -> None:
+    attempts = Attempts(np.array([[0, 0, 1, 1, -1, -1]]))
+    episode, moments = np.zeros((3, 1), int), np.tile(np.arange(6), (3, 1))
+    joined = attempts.joined(episode, moments, np.array([[1], [3], [5]]))
+    assert joined.tolist() == [
+        [True, True, False, False, False, False],
+        [False, False, True, True, False, False],
+        [False] * 6,
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from wm_planner.training.config import TrainConfig
-from wm_planner.training.policy import PolicyLoss, mixture_nll
+from wm_planner.training.policy import PolicyLoss
 from wm_planner.training.predictor import Latents
 from wm_planner.world_model.heads import Policy
 
@@ -36,10 +36,3 @@ def test_attempts_in_all_directions_become_a_way_to_the_goal() -> None:
         weights, means = model.policy(torch.cat([here, here + away, torch.zeros_like(here)], -1))
         likeliest = means[torch.arange(9), weights.argmax(-1)].detach()
         assert float((sign * likeliest).min()) > 0.7
-
-
-def test_likelihood_prefers_the_nearest_component() -> None:
-    means = torch.tensor([[[0.0, 0.0], [1.0, 1.0]]])
-    even = torch.full((1, 2), 0.5).log()
-    near, between = (mixture_nll(even, means, torch.tensor([a])) for a in ([1.0, 1.0], [0.5, 0.5]))
-    assert float(near) < float(between)

@@ -263,3 +263,19 @@ def test_a_clone_trains_encoder_and_policy_alone(episodes: Episodes, small_confi
     assert run.losses["policy"][0]["policy"] < 0.9 * first  # it goes on from what it was
     model = load_checkpoint(run.checkpoint, "cpu").model
     assert not model.predictor.leave[1].weight.any()  # never trained
+
+
+def test_an_encoder_that_has_to_tell_actions(episodes: Episodes, small_config: ModelConfig, tmp_path: Path) -> None:
+    run = _Run(tmp_path, episodes, _config(small_config, jepa_steps=200, imitation_weight=1.0, critic_steps=2))
+    first, last = (run.losses["jepa"][k]["imitation"] for k in (0, -1))
+    assert last < 0.8 * first
+    assert run.losses["policy"][0]["policy"] < 0.9 * first  # it goes on from what it was
+
+
+def test_where_nothing_was_tried_there_is_nothing_to_imitate(
+    episodes: Episodes, small_config: ModelConfig, tmp_path: Path
+) -> None:
+    seldom = episodes.attempts.copy()
+    seldom[:, 1:] = -1
+    run = _Run(tmp_path, episodes._replace(attempts=seldom), _config(small_config, imitation_weight=1.0, **FEW))
+    assert run.losses["jepa"][0]["imitation"] == 0.0

@@ -21,9 +21,11 @@ def train(
 ) -> None:
     """Train a world model. Run the same command again to resume."""
     from wm_planner.data.dataset import read_episodes
+    from wm_planner.training.allocator import keep_freed_memory
     from wm_planner.training.config import TrainConfig
     from wm_planner.training.train import train as fit
 
+    keep_freed_memory()
     settings = TrainConfig.model_validate(yaml.safe_load(config.read_text()) or {} if config else {})
     folder = run or Path("runs") / data.stem
     path = output or folder / "model.safetensors"

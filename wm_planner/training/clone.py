@@ -14,7 +14,7 @@ from wm_planner.data.dataset import Episodes
 from wm_planner.training.augment import augment
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.hindsight import Attempts
-from wm_planner.training.policy import mixture_nll
+from wm_planner.training.imitation import imitation
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
 
@@ -40,5 +40,4 @@ class CloneLoss:
         actions = torch.from_numpy(data.actions[episode, now]).to(model.device)
         with torch.autocast(model.device.type, torch.bfloat16, enabled=half_precision(model.device)):
             latents = model.encode(frames.flatten(0, 1)).unflatten(0, (-1, 2)).float()
-            log_weights, means = model.policy(torch.cat([latents.flatten(1), joints], -1))
-        return {"clone": 0.1 * mixture_nll(log_weights, means, actions).mean()}
+            return {"clone": imitation(model, latents[:, 0], latents[:, 1], joints, actions)}

@@ -30,6 +30,7 @@ class TrainConfig(BaseModel):
     jepa_lr: float = 5e-4
     sigreg_weight: float = 0.09
     sigreg_samples: int = 256
+    imitation_weight: float = Field(default=0.0, ge=0, description="of telling play's actions, beside futures; 0: none")
 
     # Stage 2: the predictor over long rollouts of frozen latents.
     predictor_steps: int = 6000

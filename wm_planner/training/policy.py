@@ -12,17 +12,10 @@ from torch import Tensor
 
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.hindsight import Attempts
+from wm_planner.training.imitation import imitation
 from wm_planner.training.predictor import Latents
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
-
-POLICY_STD = 0.3  # of each component of the policy's mixture, in normalised actions
-
-
-def mixture_nll(log_weights: Tensor, means: Tensor, action: Tensor) -> Tensor:
-    """Negative log likelihood, up to a constant, of actions (B, A) under components (B, K), (B, K, A): (B,)."""
-    distance = (means - action.unsqueeze(1)).square().sum(-1)
-    return -torch.logsumexp(log_weights - 0.5 * distance / POLICY_STD**2, -1)
 
 
 class PolicyLoss:
@@ -40,5 +33,5 @@ class PolicyLoss:
         z, q = data.latents[episode, now], data.joints[episode, now]
         torch.manual_seed(int(rng.integers(2**31)))  # of dropout
         with torch.autocast(z.device.type, torch.bfloat16, enabled=half_precision(z.device)):
-            log_weights, means = self._model.policy(torch.cat([z, data.latents[episode, goal], q], -1))
-        return {"policy": 0.1 * mixture_nll(log_weights, means, data.actions[episode, now]).mean()}
+            loss = imitation(self._model, z, data.latents[episode, goal], q, data.actions[episode, now])
+        return {"policy": loss}

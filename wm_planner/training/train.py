@@ -133,6 +133,8 @@ def _world_model(
     if sees and not isinstance(model.encoder, PretrainedEncoder):
         model.train()
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
+        if config.imitation_weight:
+            parameters += model.policy.parameters()
         loss = JEPALoss(model, training, config)
         seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr)
 
