@@ -27,7 +27,7 @@ def _place(frames: Tensor) -> Tensor:
 
 
 def test_no_strength_changes_nothing(windows: Tensor) -> None:
-    assert torch.equal(augment(windows, 0.0, 0.0), windows)
+    assert torch.equal(augment(windows, 0.0, 0.0, 0.0), windows)
     assert torch.equal(moved_camera(windows, 0.0), windows)
 
 
@@ -41,7 +41,7 @@ def test_a_moved_camera_stands_still_within_a_window(windows: Tensor) -> None:
 
 
 def test_colours_change_from_image_to_image(windows: Tensor) -> None:
-    changed = augment(windows, 1.0, 0.0)
+    changed = augment(windows, 1.0, 0.0, 0.0)
     background = changed[:, :, 2:6, 2:6].float().mean((2, 3))
     kept = (background - 90.0).abs().amax(-1) < 1.0
     assert 0.2 < float(kept.float().mean()) < 0.5  # about a third keep their colours
@@ -51,10 +51,10 @@ def test_colours_change_from_image_to_image(windows: Tensor) -> None:
 
 def test_the_same_draw_gives_the_same_images(windows: Tensor) -> None:
     torch.manual_seed(1)
-    one = augment(windows, 1.0, 1.0)
+    one = augment(windows, 1.0, 1.0, 1.0)
     torch.manual_seed(1)
-    assert torch.equal(augment(windows, 1.0, 1.0), one)
+    assert torch.equal(augment(windows, 1.0, 1.0, 1.0), one)
 
 
 def test_two_cameras_stack_on_the_channels(windows: Tensor) -> None:
-    assert augment(torch.cat([windows, windows], -1), 1.0, 1.0).shape == (64, 3, 32, 32, 6)
+    assert augment(torch.cat([windows, windows], -1), 1.0, 1.0, 1.0).shape == (64, 3, 32, 32, 6)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from wm_planner.training.repaint import repainted
+
 MIXING = 0.2  # of colour channels, standard deviation
 CONTRAST = 0.35  # gains are drawn from 1 +- this
 BRIGHTNESS = 0.15  # offsets, as a fraction of full scale
@@ -20,18 +22,19 @@ ZOOM = 0.06
 ROLL = 0.09  # rad
 
 
-def augment(frames: Tensor, recolouring: float, camera_motion: float) -> Tensor:
-    """Augment windows of frames; a third of the images keep their colours, half the windows their camera.
+def augment(frames: Tensor, recolouring: float, repainting: float, camera_motion: float) -> Tensor:
+    """Augment windows of frames: a third of the images keep their light, half their paint; half the windows, their camera.
 
     Args:
         frames: (B, L, S, S, C) uint8, C a multiple of 3.
         recolouring: scales changes of light, colours, noise and blur; 0: none.
+        repainting: scales changes of the colour of one thing or another; 0: none.
         camera_motion: scales changes of the camera's pose; 0: none.
 
     Returns:
         (B, L, S, S, C) uint8. Draws from torch's global generator.
     """
-    return recoloured(moved_camera(frames, camera_motion), recolouring)
+    return recoloured(moved_camera(frames, camera_motion), recolouring, repainting)
 
 
 def moved_camera(frames: Tensor, strength: float) -> Tensor:
@@ -39,9 +42,17 @@ def moved_camera(frames: Tensor, strength: float) -> Tensor:
     return frames if strength == 0 else _bytes(_moved(_pixels(frames), strength))
 
 
-def recoloured(frames: Tensor, strength: float) -> Tensor:
+def recoloured(frames: Tensor, recolouring: float, repainting: float) -> Tensor:
     """`augment` without the movement of the camera."""
-    return frames if strength == 0 else _bytes(_recoloured(_pixels(frames), strength))
+    if recolouring == repainting == 0:
+        return frames
+    pixels = _pixels(frames)
+    images = pixels.reshape(-1, 3, *pixels.shape[-2:])
+    for share, change, strength in ((1 / 2, repainted, repainting), (2 / 3, _photometric, recolouring)):
+        changed = _some(len(images), share if strength else 0.0, images.device)
+        if len(changed):
+            images[changed] = change(images[changed], strength)
+    return _bytes(images.view(pixels.shape))
 
 
 def _pixels(frames: Tensor) -> Tensor:
@@ -52,13 +63,6 @@ def _pixels(frames: Tensor) -> Tensor:
 def _bytes(pixels: Tensor) -> Tensor:
     """(B, L, C, S, S) -> (B, L, S, S, C) uint8."""
     return pixels.clamp(0.0, 1.0).mul_(255.0).round_().to(torch.uint8).permute(0, 1, 3, 4, 2)
-
-
-def _recoloured(pixels: Tensor, strength: float) -> Tensor:
-    images = pixels.reshape(-1, 3, *pixels.shape[-2:])
-    changed = _some(len(images), 2 / 3, images.device)
-    images[changed] = _photometric(images[changed], strength)
-    return images.view(pixels.shape)
 
 
 def _some(count: int, share: float, device: torch.device) -> Tensor:

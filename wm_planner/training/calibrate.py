@@ -82,7 +82,7 @@ def harmless_changes(model: WorldModel, frames: np.ndarray) -> Tensor:
     """How latents (N, D) change with light, colours, noise and blur; frames (E, T, S, S, C), of which some are used."""
     part = torch.from_numpy(np.ascontiguousarray(frames[:, ::HARMLESS_EVERY])).to(model.device)
     torch.manual_seed(0)
-    changed = recoloured(part, HARMLESS)
+    changed = recoloured(part, HARMLESS, 0.0)
     return torch.cat([model.encode(b).float() - model.encode(a).float() for a, b in zip(part, changed)])
 
 

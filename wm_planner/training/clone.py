@@ -35,7 +35,7 @@ class CloneLoss:
         episode, now, goal = self._attempts.draw(rng, self._batch)
         index = np.stack([now, goal], 1)
         frames = torch.from_numpy(data.frames[episode[:, None], index]).to(model.device)
-        frames = augment(frames, cfg.recolouring, cfg.camera_motion)
+        frames = augment(frames, cfg.recolouring, cfg.repainting, cfg.camera_motion)
         joints = model.normalise_joints(torch.from_numpy(data.joints[episode, now]).to(model.device))
         actions = torch.from_numpy(data.actions[episode, now]).to(model.device)
         with torch.autocast(model.device.type, torch.bfloat16, enabled=half_precision(model.device)):

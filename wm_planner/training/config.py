@@ -23,6 +23,7 @@ class TrainConfig(BaseModel):
 
     # Stage 1: JEPA, end to end from pixels and joints.
     recolouring: float = Field(default=0.5, ge=0, description="strength of augmentation by light, colours, noise, blur")
+    repainting: float = Field(default=0.0, ge=0, le=1, description="strength of augmentation by the colours of things")
     camera_motion: float = Field(default=0.0, ge=0, description="strength of augmentation by the camera's pose")
     jepa_steps: int = 4000
     jepa_batch: int = 96

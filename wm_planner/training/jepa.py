@@ -48,7 +48,7 @@ class JEPALoss:
         attempts = self._attempts
         seen = index if attempts is None else _with_goals(attempts, rng, episode, index)
         frames = torch.from_numpy(data.frames[episode, seen]).to(device)
-        frames = augment(frames, cfg.recolouring, cfg.camera_motion)
+        frames = augment(frames, cfg.recolouring, cfg.repainting, cfg.camera_motion)
         joints = model.normalise_joints(torch.from_numpy(data.joints[episode, index]).to(device))
         actions = torch.from_numpy(data.actions[episode, index[:, :-1]]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._half):
