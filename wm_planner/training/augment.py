@@ -23,7 +23,7 @@ ROLL = 0.09  # rad
 
 
 def augment(frames: Tensor, recolouring: float, repainting: float, camera_motion: float) -> Tensor:
-    """Augment windows of frames: a third of the images keep their light, half their paint; half the windows, their camera.
+    """Augment windows of frames: a third of images keep light, half keep paint, half the windows their camera.
 
     Args:
         frames: (B, L, S, S, C) uint8, C a multiple of 3.
