@@ -16,7 +16,7 @@ from wm_planner.world_model.surprise import HORIZONS, Calibration, residuals, sc
 
 LATE = 0.3  # steps: commands act up to this much later than the planner is told, so the calibration expects it
 SHRINKAGE = 0.1  # of correlations between residuals
-HARMLESS_LIGHT, HARMLESS_PAINT = 0.1, 0.3  # strengths of augmentation whose effect on latents must not surprise
+HARMLESS = 0.1  # strength of the augmentation whose effect on latents must not surprise
 HARMLESS_EVERY = 6  # frames of which one is used
 TAIL = 0.02  # share of the largest surprises that the tail is fitted to
 
@@ -82,7 +82,7 @@ def harmless_changes(model: WorldModel, frames: np.ndarray) -> Tensor:
     """How latents (N, D) change with light, colours, noise and blur; frames (E, T, S, S, C), of which some are used."""
     part = torch.from_numpy(np.ascontiguousarray(frames[:, ::HARMLESS_EVERY])).to(model.device)
     torch.manual_seed(0)
-    changed = recoloured(part, HARMLESS_LIGHT, HARMLESS_PAINT)
+    changed = recoloured(part, HARMLESS, 0.0)
     return torch.cat([model.encode(b).float() - model.encode(a).float() for a, b in zip(part, changed)])
 
 
