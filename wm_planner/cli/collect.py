@@ -22,8 +22,8 @@ def collect(
         Path | None, typer.Option(help="record its model planning towards random goals, in place of scripted play")
     ] = None,
     lamp: Annotated[float | None, typer.Option(help="a lamp follows this share of the actions: a spurious cue")] = None,
-    vary: Annotated[
-        bool, typer.Option("--vary", help="another camera pose, light and colours in every episode")
+    randomise: Annotated[
+        bool, typer.Option("--randomise", help="half of the images in other light and colours, from another place")
     ] = False,
 ) -> None:
     """Record scripted play, or the planner at work, in simulation, in parallel processes."""
@@ -37,5 +37,5 @@ def collect(
         def show(done: int) -> None:
             bar.update(row, completed=done)
 
-        run(get_task(task), path, episodes, steps, seed, workers, show, lamp, checkpoint, vary)
+        run(get_task(task), path, episodes, steps, seed, workers, show, lamp, checkpoint, randomise)
     console.print(f"{episodes} episodes of {steps} steps in {path}")

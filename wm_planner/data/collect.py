@@ -16,13 +16,14 @@ from wm_planner.configurator.contract import load_contract
 from wm_planner.data.dataset import ARRAYS, Episodes, write_episodes
 from wm_planner.data.planner_play import PlannerPlay
 from wm_planner.sim.environment import Environment
-from wm_planner.sim.factors import vary_for_training
+from wm_planner.sim.factors import Randomisation
 from wm_planner.sim.play import make_play
 from wm_planner.sim.tasks import COLLECTION, Task, get_task
 from wm_planner.world_model.checkpoint import load_checkpoint
 
 _environment: Environment | None = None
 _agent: Agent | None = None
+_randomisation: Randomisation | None = None
 _PLANNING, _VARYING = 0x91A2, 0x7A41  # streams of random numbers
 
 
@@ -42,17 +43,23 @@ def ground_truth(env: Environment) -> np.ndarray:
 
 
 def collect_episode(
-    env: Environment, seed: int, index: int, steps: int, agent: Agent | None = None, varied: bool = False
+    env: Environment,
+    seed: int,
+    index: int,
+    steps: int,
+    agent: Agent | None = None,
+    randomisation: Randomisation | None = None,
 ) -> tuple[np.ndarray, ...]:
     """One episode of play, or of the agent's planning: frames, joints, actions, state, attempts; see `Episodes`.
 
     Args:
-        varied: with another camera pose, light and colours, which `env` keeps; see `vary_for_training`.
+        randomisation: of `env`; None: every image shows the scene as the task has it.
     """
-    if varied:
-        vary_for_training(env, np.random.default_rng([seed, COLLECTION, index, _VARYING]))
+    look = np.random.default_rng([seed, COLLECTION, index, _VARYING])
     rng = np.random.default_rng([seed, COLLECTION, index] + ([_PLANNING] if agent else []))
     start = env.task.sample(rng)
+    if randomisation:
+        randomisation.draw(look)
     env.reset(start)
     play = PlannerPlay(env, rng, agent, start) if agent else make_play(env, rng, index)
     observation = env.seen
@@ -61,6 +68,8 @@ def collect_episode(
     for _ in range(steps):
         action = play.act()
         attempts.append(play.attempt)
+        if randomisation:
+            randomisation.draw(look)
         observation = env.step(action)
         frames.append(observation.frame)
         joints.append(observation.joints)
@@ -70,18 +79,19 @@ def collect_episode(
     return np.stack(frames), *as_float, np.array(attempts, np.int32)
 
 
-def _start(task: str, lamp: float | None, checkpoint: Path | None) -> None:
-    global _environment, _agent
+def _start(task: str, lamp: float | None, checkpoint: Path | None, randomised: bool) -> None:
+    global _environment, _agent, _randomisation
     _environment = Environment(get_task(task), lamp=lamp)
+    _randomisation = Randomisation(_environment) if randomised else None
     if checkpoint:
         torch.set_num_threads(1)
         model = load_checkpoint(checkpoint, expected=_environment.contract).model.for_planning()
         _agent = Agent(model, AgentConfig())
 
 
-def _episode(seed: int, index: int, steps: int, varied: bool) -> tuple[int, tuple[np.ndarray, ...]]:
+def _episode(seed: int, index: int, steps: int) -> tuple[int, tuple[np.ndarray, ...]]:
     assert _environment is not None
-    return index, collect_episode(_environment, seed, index, steps, _agent, varied)
+    return index, collect_episode(_environment, seed, index, steps, _agent, _randomisation)
 
 
 def collect(
@@ -94,14 +104,14 @@ def collect(
     progress: Callable[[int], None] = lambda done: None,
     lamp: float | None = None,
     checkpoint: Path | None = None,
-    varied: bool = False,
+    randomised: bool = False,
 ) -> None:
     """Record `episodes` episodes of `steps` control steps and write them to `path`.
 
     Args:
         lamp: see `Environment`.
         checkpoint: its model plans towards random goals; None: scripted play.
-        varied: camera pose, light and colours are drawn anew for every episode.
+        randomised: camera pose, light and colours are drawn anew for every image; see `Randomisation`.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
@@ -110,8 +120,9 @@ def collect(
         load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
     done: dict[int, tuple[np.ndarray, ...]] = {}
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task.name, lamp, checkpoint)) as pool:
-        futures = [pool.submit(_episode, seed, index, steps, varied) for index in range(episodes)]
+    settings = (task.name, lamp, checkpoint, randomised)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=settings) as pool:
+        futures = [pool.submit(_episode, seed, index, steps) for index in range(episodes)]
         for future in as_completed(futures):
             index, arrays = future.result()
             done[index] = arrays
@@ -123,7 +134,7 @@ def collect(
         "episodes": episodes,
         "steps": steps,
         "lamp": lamp,
-        "varied": varied,
+        "randomised": randomised,
         "checkpoint": checkpoint.name if checkpoint else None,
     }
     write_episodes(path, Episodes.of(stacked, load_contract(task.contract)), provenance)

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from wm_planner.sim.environment import Environment
+from wm_planner.sim.scenery import RGBA
 from wm_planner.sim.world import CUBE_FRICTION, CUBE_MASS, CUBE_SIDE, CameraPose, Light
 
 
@@ -28,7 +29,7 @@ class Factor(NamedTuple):
     of_object: bool = False
 
 
-def _colour(rng: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]) -> tuple:
+def _colour(rng: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]) -> RGBA:
     return (*colorsys.hsv_to_rgb(rng.random(), rng.uniform(*saturation), rng.uniform(*value)), 1.0)
 
 
@@ -137,12 +138,43 @@ def factors_of(env_has_object: bool) -> list[str]:
     return [name for name, factor in FACTORS.items() if env_has_object or not factor.of_object]
 
 
-TRAINED = ("floor colour", "robot colour", "object colour", "light direction")
-_FURTHEST, _MOST_TILT = 0.10, 10.0  # of the camera in `vary_for_training`: metres, degrees
+_FURTHEST, _MOST_TILT = 0.10, 10.0  # of the camera in training: metres, degrees
 
 
-def vary_for_training(env: Environment, rng: np.random.Generator) -> None:
-    """Draw the camera's pose and the factors of TRAINED anew, all at once; the other factors are held out."""
-    _camera(env, rng, _FURTHEST * rng.random(), _MOST_TILT * rng.random())
-    for name in (name for name in factors_of(env.task.with_cube) if name in TRAINED):
-        FACTORS[name].vary(env, rng)
+class Randomisation:
+    """Domain randomisation: half of the images show the scene from another place, in another light and other colours.
+
+    Each image is drawn on its own: what changes from one to the next cannot be predicted, so latents have no reason to
+    hold it. Drawn are the camera's pose, the direction of light, and the colours of floor, robot and object; the other
+    factors are held out.
+    """
+
+    def __init__(self, env: Environment) -> None:
+        self._env, self._light, world = env, env.world.light, env.world
+        bodies = {"floor colour": world.scenery.floor, "robot colour": world.robot.body, "object colour": world.cube}
+        self._trained: list[Factor] = []
+        self._colours: dict[tuple[int, int], RGBA] = {}  # of links (body, link)
+        for name, body in bodies.items():
+            shapes = () if body is None else world.client.getVisualShapeData(body)
+            colours = {shape[:2]: shape[7] for shape in shapes}
+            # PyBullet could not give a link of several colours its own back.
+            if colours and all(shape[7] == colours[shape[:2]] for shape in shapes):
+                self._colours |= colours
+                self._trained.append(FACTORS[name])
+        self._trained.append(FACTORS["light direction"])
+
+    def draw(self, rng: np.random.Generator) -> None:
+        """How the environment's next image is to look; does not depend on how the last one did."""
+        self.undo()
+        if rng.random() < 0.5:
+            return
+        _camera(self._env, rng, _FURTHEST * rng.random(), _MOST_TILT * rng.random())
+        for factor in self._trained:
+            factor.vary(self._env, rng)
+
+    def undo(self) -> None:
+        """As the task has it."""
+        world = self._env.world
+        world.camera, world.light = self._env.task.camera, self._light
+        for (body, link), colour in self._colours.items():
+            world.client.changeVisualShape(body, link, rgbaColor=colour)
