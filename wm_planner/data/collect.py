@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 
 from wm_planner.actor.agent import Agent, AgentConfig
 from wm_planner.configurator.contract import load_contract
+from wm_planner.configurator.workers import worker_pool
 from wm_planner.data.dataset import ARRAYS, Episodes, write_episodes
 from wm_planner.data.planner_play import PlannerPlay
 from wm_planner.sim.environment import Environment
@@ -119,9 +119,7 @@ def collect(
     if checkpoint:
         load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
     done: dict[int, tuple[np.ndarray, ...]] = {}
-    context = get_context("spawn")
-    settings = (task.name, lamp, checkpoint, randomised)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=settings) as pool:
+    with worker_pool(workers, _start, task.name, lamp, checkpoint, randomised) as pool:
         futures = [pool.submit(_episode, seed, index, steps) for index in range(episodes)]
         for future in as_completed(futures):
             index, arrays = future.result()

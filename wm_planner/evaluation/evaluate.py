@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +14,7 @@ import torch
 from wm_planner.actor.agent import Agent, AgentConfig
 from wm_planner.configurator.contract import load_contract
 from wm_planner.configurator.paths import checkpoint_path
+from wm_planner.configurator.workers import worker_pool
 from wm_planner.data.collect import ground_truth
 from wm_planner.evaluation.goals import GoalKind, make_goal
 from wm_planner.evaluation.hold import Hold
@@ -148,7 +148,7 @@ def evaluate(
     tolerance = task.tolerance if tolerance is None else tolerance
     arguments = (task.name, policy, checkpoint, config or AgentConfig(), goals, factor, lamp, tolerance)
     trials: dict[int, Trial] = {}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:
+    with worker_pool(workers, _start, *arguments) as pool:
         for future in as_completed([pool.submit(_trial, s) for s in seeds]):
             trial = future.result()
             trials[trial.scene_seed] = trial
