@@ -261,6 +261,8 @@ def test_a_clone_trains_encoder_and_policy_alone(episodes: Episodes, small_confi
     first, last = (run.losses["clone"][k]["clone"] for k in (0, -1))
     assert last < 0.8 * first
     assert run.losses["policy"][0]["policy"] < 0.9 * first  # it goes on from what it was
+    imitation = run.facts["validation"]["imitation"]
+    assert imitation["train"] < 0.9 * imitation["held_out"]  # learned by heart, of six episodes
     model = load_checkpoint(run.checkpoint, "cpu").model
     assert not model.predictor.leave[1].weight.any()  # never trained
 

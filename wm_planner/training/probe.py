@@ -1,4 +1,4 @@
-"""What the latents know and how far the predictor sees, on held-out episodes."""
+"""What the latents know, how far the predictor sees and how well the policy imitates, on held-out episodes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import numpy as np
 import torch
 
 from wm_planner.data.dataset import Episodes
+from wm_planner.training.hindsight import Attempts
+from wm_planner.training.imitation import imitation
 from wm_planner.training.jepa import context_at_start
 from wm_planner.training.predictor import Latents
 from wm_planner.world_model.model import WorldModel
 
 HORIZONS = (1, 4, 8, 16)
+_MOMENTS = 20_000  # that imitation is measured on
 
 
 def linear_probe(
@@ -44,9 +47,21 @@ def _pairs(latents: Latents, episodes: Episodes) -> tuple[np.ndarray, np.ndarray
     return latents.latents.flatten(0, 1).cpu().numpy()[::3], state[::3]
 
 
+def _imitation(model: WorldModel, latents: Latents, episodes: Episodes) -> float | None:
+    """What the policy loses at moments drawn as in training; None where no action was made to any end."""
+    if (episodes.attempts < 0).all():
+        return None
+    episode, now, goal = Attempts(episodes.attempts).draw(np.random.default_rng(0), _MOMENTS)
+    z = latents.latents
+    lost = imitation(
+        model, z[episode, now], z[episode, goal], latents.joints[episode, now], latents.actions[episode, now]
+    )
+    return round(float(lost), 4)
+
+
 @torch.no_grad()
 def probe(model: WorldModel, train_z: Latents, train: Episodes, val_z: Latents, val: Episodes) -> dict:
-    """Linear-probe errors in centimetres, and open-loop error against copying the last latent."""
+    """Linear-probe errors in centimetres, open-loop error against copying the last latent, the policy's imitation."""
     model.eval()
     r2, residual = linear_probe(*_pairs(train_z, train), *_pairs(val_z, val))
     report: dict = {"r2": [round(float(v), 4) for v in r2]}
@@ -65,4 +80,5 @@ def probe(model: WorldModel, train_z: Latents, train: Episodes, val_z: Latents, 
     model_error, copy_error = torch.stack(errors).mean(0)
     report["open_loop"] = {str(h): round(float(model_error[h - 1]), 4) for h in HORIZONS}
     report["copy_last"] = {str(h): round(float(copy_error[h - 1]), 4) for h in HORIZONS}
+    report["imitation"] = {"train": _imitation(model, train_z, train), "held_out": _imitation(model, val_z, val)}
     return report
