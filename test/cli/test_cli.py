@@ -19,6 +19,7 @@ COMMANDS = [
     "record",
     "convert",
     "train",
+    "distil",
     "calibrate",
     "evaluate",
     "verify",
@@ -35,22 +36,27 @@ def test_every_command_explains_itself(command: str) -> None:
 
 def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     data, model, report = tmp_path / "play.h5", tmp_path / "m.safetensors", tmp_path / "report.json"
-    nominal = tmp_path / "nominal.h5"
+    nominal, views, distilled = tmp_path / "nominal.h5", tmp_path / "views.h5", tmp_path / "d.safetensors"
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "threads: 1\njepa_steps: 2\njepa_batch: 4\npredictor_steps: 2\nrollout_batch: 4\n"
         "critic_steps: 2\npolicy_steps: 2\nheads_batch: 8\ndecoder_steps: 2\n"
         "model: {conv_channels: [8, 8, 8, 8], conv_hidden: 16, latent_dim: 16, predictor_width: 32, head_width: 32}\n"
     )
+    (tmp_path / "distil.yaml").write_text("steps: 2\nbatch: 8\n")
+    play = ["collect", "--task", "panda_push", "--episodes", "22", "--steps", "20", "--output"]
+    distil = ["--views", str(views), "--run", str(tmp_path / "d"), "--config", str(tmp_path / "distil.yaml")]
     small = ["--checkpoint", str(model), "--set", "horizon=2", "--set", "solver.samples=4", "--set", "solver.elites=2"]
     commands = [
-        ["collect", "--task", "panda_push", "--episodes", "22", "--steps", "20", "--output", str(data)],
+        [*play, str(data)],
+        [*play, str(views), "--randomise"],
         ["train", "--data", str(data), "--config", str(recipe), "--run", str(tmp_path / "run"), "--output", str(model)],
         ["evaluate", "--task", "panda_push", "--episodes", "1", "--seed", "5", *small, "--json", str(report)],
         ["collect", "--task", "panda_push", "--episodes", "2", "--steps", "8", "--output", str(nominal), *small[:2]],
         ["calibrate", "--checkpoint", str(model), "--data", str(nominal)],
+        ["distil", "--checkpoint", str(model), "--data", str(data), *distil, "--output", str(distilled)],
         ["inspect", str(data)],
-        ["inspect", str(model)],
+        ["inspect", str(distilled)],
     ]
     for command in commands:
         result = runner.invoke(app, command)

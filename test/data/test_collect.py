@@ -31,18 +31,16 @@ def test_same_data_with_one_and_two_workers(tmp_path: Path) -> None:
     assert done == [1, 2, 3] * 2
 
 
-def test_half_of_randomised_images_look_different_and_nothing_else_does(tmp_path: Path) -> None:
-    for name, workers, randomised in (("one", 1, True), ("two", 2, True), ("plain", 1, False)):
-        path = tmp_path / f"{name}.h5"
-        collect(get_task("panda_push"), path, 3, 12, seed=1, workers=workers, randomised=randomised)
-    one, two, plain = (read_episodes(tmp_path / f"{name}.h5") for name in ("one", "two", "plain"))
+@pytest.mark.parametrize("name", ["panda_push", "rover_rooms"])
+def test_randomised_play_is_the_same_play_and_looks_different(name: str, tmp_path: Path) -> None:
+    for file, workers, randomised in (("one", 1, True), ("two", 2, True), ("plain", 1, False)):
+        collect(get_task(name), tmp_path / f"{file}.h5", 3, 12, seed=1, workers=workers, randomised=randomised)
+    one, two, plain = (read_episodes(tmp_path / f"{file}.h5") for file in ("one", "two", "plain"))
     np.testing.assert_array_equal(one.frames, two.frames)
-    np.testing.assert_array_equal(one.actions, plain.actions)
-    np.testing.assert_allclose(one.state, plain.state, atol=1e-6)
+    for ours, theirs in zip(one[1:5], plain[1:5]):
+        np.testing.assert_array_equal(ours, theirs)
     changes = np.abs(one.frames.astype(int) - plain.frames).mean((2, 3, 4))
-    same = changes < 0.5
-    assert 0.25 < same.mean() < 0.75
-    assert (changes[~same] > 3).all()
+    assert (changes > 1).mean() > 0.75
 
 
 @pytest.mark.parametrize("name", ["panda_push", "panda_reach", "rover_rooms"])

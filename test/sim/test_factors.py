@@ -82,7 +82,7 @@ def test_randomised_images_do_not_depend_on_those_before(task: str) -> None:
         image = env.image_of(scene).astype(int)
         np.testing.assert_allclose(image, images.setdefault(seed, image), atol=1)
     changes = np.array([np.abs(image - nominal).mean() for image in images.values()])
-    assert 0.2 < (changes > 3).mean() < 0.8 and ((changes > 3) | (changes < 0.1)).all()
+    assert (changes > 1).mean() > 0.75
     randomisation.undo()
     np.testing.assert_allclose(env.image_of(scene), nominal, atol=1)
     env.close()

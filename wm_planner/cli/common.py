@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from wm_planner.actor.agent import AgentConfig
 
@@ -48,6 +56,19 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         console=console,
     )
+
+
+def by_stage(bar: Progress) -> Callable[[str, int, int, dict[str, float]], None]:
+    """A callback of training that shows a row for each stage, with its losses."""
+    rows: dict[str, TaskID] = {}
+
+    def show(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
+        if stage not in rows:
+            rows[stage] = bar.add_task(stage, total=total)
+        text = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        bar.update(rows[stage], completed=done, description=f"{stage}: {text}")
+
+    return show
 
 
 def agent_config(settings: list[str]) -> AgentConfig:

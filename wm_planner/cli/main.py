@@ -9,6 +9,7 @@ from wm_planner.cli.calibrate import calibrate
 from wm_planner.cli.collect import collect
 from wm_planner.cli.convert import convert
 from wm_planner.cli.demo import demo
+from wm_planner.cli.distil import distil
 from wm_planner.cli.evaluate import evaluate
 from wm_planner.cli.inspect import inspect
 from wm_planner.cli.record import record
@@ -19,7 +20,7 @@ from wm_planner.cli.verify import verify
 app = typer.Typer(
     help="Plan with a learned world model on ROS 2.", no_args_is_help=True, pretty_exceptions_show_locals=False
 )
-for command in (demo, up, collect, record, convert, train, calibrate, evaluate, verify, bench, inspect):
+for command in (demo, up, collect, record, convert, train, distil, calibrate, evaluate, verify, bench, inspect):
     app.command()(command)
 
 

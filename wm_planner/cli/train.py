@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 import yaml
-from rich.progress import TaskID
 
-from wm_planner.cli.common import clean_errors, console, progress_bar
+from wm_planner.cli.common import by_stage, clean_errors, console, progress_bar
 
 
 @clean_errors
@@ -30,13 +29,5 @@ def train(
     folder = run or Path("runs") / data.stem
     path = output or folder / "model.safetensors"
     with progress_bar() as bar:
-        rows: dict[str, TaskID] = {}
-
-        def show(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
-            if stage not in rows:
-                rows[stage] = bar.add_task(stage, total=total)
-            text = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            bar.update(rows[stage], completed=done, description=f"{stage}: {text}")
-
-        facts = fit(read_episodes(data), settings, folder, path, show)
+        facts = fit(read_episodes(data), settings, folder, path, by_stage(bar))
     console.print(f"{path} after {sum(facts['seconds'].values())} s; validation:", facts["validation"])

@@ -53,7 +53,7 @@ def collect_episode(
     """One episode of play, or of the agent's planning: frames, joints, actions, state, attempts; see `Episodes`.
 
     Args:
-        randomisation: of `env`; None: every image shows the scene as the task has it.
+        randomisation: of `env`; None: every image shows the scene as the task has it. The play is the same.
     """
     look = np.random.default_rng([seed, COLLECTION, index, _VARYING])
     rng = np.random.default_rng([seed, COLLECTION, index] + ([_PLANNING] if agent else []))
@@ -111,7 +111,8 @@ def collect(
     Args:
         lamp: see `Environment`.
         checkpoint: its model plans towards random goals; None: scripted play.
-        randomised: camera pose, light and colours are drawn anew for every image; see `Randomisation`.
+        randomised: the same play, with camera pose, light and colours drawn anew for every image; see
+            `Randomisation`.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.

@@ -138,15 +138,15 @@ def factors_of(env_has_object: bool) -> list[str]:
     return [name for name, factor in FACTORS.items() if env_has_object or not factor.of_object]
 
 
-_FURTHEST, _MOST_TILT = 0.10, 10.0  # of the camera in training: metres, degrees
+_FURTHEST, _MOST_TILT = 0.11, 11.0  # of the camera in training: metres, degrees
+_SHARE = 0.6  # of images that a factor changes
 
 
 class Randomisation:
-    """Domain randomisation: half of the images show the scene from another place, in another light and other colours.
+    """Domain randomisation: the scene from other places, in other light and other colours.
 
-    Each image is drawn on its own: what changes from one to the next cannot be predicted, so latents have no reason to
-    hold it. Drawn are the camera's pose, the direction of light, and the colours of floor, robot and object; the other
-    factors are held out.
+    Each image is drawn on its own, each factor in a share of them: the camera's place and its direction, the direction
+    of light, the colours of floor, robot and object. The other factors are held out.
     """
 
     def __init__(self, env: Environment) -> None:
@@ -157,7 +157,7 @@ class Randomisation:
         for name, body in bodies.items():
             shapes = () if body is None else world.client.getVisualShapeData(body)
             colours = {shape[:2]: shape[7] for shape in shapes}
-            # PyBullet could not give a link of several colours its own back.
+            # PyBullet paints a whole link: one of several colours would lose what they show, as the rover's front.
             if colours and all(shape[7] == colours[shape[:2]] for shape in shapes):
                 self._colours |= colours
                 self._trained.append(FACTORS[name])
@@ -166,11 +166,11 @@ class Randomisation:
     def draw(self, rng: np.random.Generator) -> None:
         """How the environment's next image is to look; does not depend on how the last one did."""
         self.undo()
-        if rng.random() < 0.5:
-            return
-        _camera(self._env, rng, _FURTHEST * rng.random(), _MOST_TILT * rng.random())
+        moved, turned = rng.random(2) * (rng.random(2) < _SHARE)
+        _camera(self._env, rng, _FURTHEST * moved, _MOST_TILT * turned)
         for factor in self._trained:
-            factor.vary(self._env, rng)
+            if rng.random() < _SHARE:
+                factor.vary(self._env, rng)
 
     def undo(self) -> None:
         """As the task has it."""

@@ -1,0 +1,99 @@
+"""Distillation: an encoder learns to see through a change of looks without forgetting what it knew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wm_planner.configurator.contract import Contract, parse_contract
+from wm_planner.data.dataset import Episodes
+from wm_planner.training.distil import DistilConfig, distil
+from wm_planner.training.loop import silent
+from wm_planner.training.train import VALIDATION_EPISODES, encode_all
+from wm_planner.world_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from wm_planner.world_model.config import ModelConfig
+from wm_planner.world_model.model import WorldModel
+
+CONFIG = {"steps": 120, "batch": 64, "lr": 2e-3, "save_every": 50, "recolouring": 0.0, "repainting": 0.0}
+
+
+@pytest.fixture(scope="module")
+def contract(push_contract: Contract) -> Contract:
+    data = push_contract.model_dump(mode="json")
+    data["cameras"][0]["resize"] = 32
+    return parse_contract(data)
+
+
+@pytest.fixture(scope="module")
+def nominal(contract: Contract) -> Episodes:
+    """A bright square somewhere on a dark floor."""
+    rng = np.random.default_rng(0)
+    n, t = VALIDATION_EPISODES + 12, 12
+    frames = np.full((n, t + 1, 32, 32, 3), 40, np.uint8)
+    for i, j in np.ndindex(n, t + 1):
+        x, y = rng.integers(4, 28, 2)
+        frames[i, j, y - 4 : y + 4, x - 4 : x + 4] = (220, 60, 30)
+    floats = [rng.normal(size=(n, length, width)).astype(np.float32) for length, width in ((t + 1, 7), (t, 2))]
+    return Episodes(frames, *floats, np.zeros((n, t + 1, 7), np.float32), np.zeros((n, t), np.int32), contract)
+
+
+@pytest.fixture(scope="module")
+def views(nominal: Episodes) -> Episodes:
+    """The same squares on a bright floor."""
+    return nominal._replace(frames=np.where(nominal.frames == 40, 180, nominal.frames).astype(np.uint8))
+
+
+@pytest.fixture
+def teacher(contract: Contract, small_config: ModelConfig, tmp_path: Path) -> Checkpoint:
+    torch.manual_seed(0)
+    model = WorldModel(contract, small_config)
+    model.encode(torch.randint(0, 256, (512, 32, 32, 3), dtype=torch.uint8))  # moves the normalisation a little
+    save_checkpoint(tmp_path / "teacher.safetensors", model, {"task": "panda_push"})
+    return load_checkpoint(tmp_path / "teacher.safetensors", "cpu")
+
+
+def test_it_meets_the_latents_of_the_nominal_images_and_changes_nothing_else(
+    teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    before = {name: value.clone() for name, value in teacher.model.state_dict().items()}
+    facts = distil(teacher, nominal, views, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors")
+    missed = facts["distilled"]["missed"]
+    assert missed["views"] < 0.5 * missed["views, before"]
+    model, stored = load_checkpoint(tmp_path / "m.safetensors", "cpu")
+    assert stored["distilled"] == facts["distilled"] and stored["task"] == "panda_push" and "surprise" in stored
+    changed = {name for name, value in model.state_dict().items() if not torch.allclose(value, before[name], atol=1e-6)}
+    assert changed and all(name.startswith("encoder.") for name in changed)
+    assert not any("running" in name for name in changed)
+    assert encode_all(model, views).latents.isfinite().all()
+
+
+def test_a_killed_run_resumes_to_the_same_weights(
+    teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
+        if done == 61:
+            raise Killed
+
+    whole = distil(teacher, nominal, views, DistilConfig(**CONFIG), tmp_path / "whole", tmp_path / "whole.safetensors")
+    for progress in (kill, silent):
+        again = load_checkpoint(tmp_path / "teacher.safetensors", "cpu")
+        try:
+            facts = distil(again, nominal, views, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m", progress)
+        except Killed:
+            continue
+    assert facts["distilled"]["missed"] == whole["distilled"]["missed"]
+
+
+def test_views_of_other_moments_are_refused(teacher: Checkpoint, nominal: Episodes, tmp_path: Path) -> None:
+    other = nominal._replace(actions=nominal.actions + 1)
+    with pytest.raises(ValueError, match=r"actions of the views .* expected the same moments; collect both with"):
+        distil(teacher, nominal, other, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match=r"joints of the views \(31, 13, 7\) are not those of the data \(32, 13, 7\)"):
+        part = nominal.part(slice(1, None))
+        distil(teacher, nominal, part, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors")

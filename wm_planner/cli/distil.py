@@ -1,0 +1,37 @@
+"""`wm_planner distil`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from wm_planner.cli.common import by_stage, clean_errors, console, progress_bar
+
+
+@clean_errors
+def distil(
+    checkpoint: Annotated[Path, typer.Option(help="the model whose latents are to be kept")],
+    data: Annotated[Path, typer.Option(help="dataset of `wm_planner collect`, of the scene as it was trained on")],
+    views: Annotated[Path, typer.Option(help="the same play, collected with --randomise")],
+    run: Annotated[Path, typer.Option(help="resumable state and TensorBoard logs")],
+    config: Annotated[Path | None, typer.Option(help="YAML of DistilConfig fields; defaults when left out")] = None,
+    output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
+) -> None:
+    """Teach a model's encoder to see the same in other light, colours and from elsewhere. Run it again to resume."""
+    from wm_planner.data.dataset import read_episodes
+    from wm_planner.training.allocator import keep_freed_memory
+    from wm_planner.training.distil import DistilConfig
+    from wm_planner.training.distil import distil as fit
+    from wm_planner.world_model.checkpoint import load_checkpoint
+
+    keep_freed_memory()
+    settings = DistilConfig.model_validate(yaml.safe_load(config.read_text()) or {} if config else {})
+    path = output or run / "model.safetensors"
+    nominal = read_episodes(data)
+    teacher = load_checkpoint(checkpoint, expected=nominal.contract)
+    with progress_bar() as bar:
+        facts = fit(teacher, nominal, read_episodes(views), settings, run, path, by_stage(bar))
+    console.print(f"{path}:", facts["distilled"])
