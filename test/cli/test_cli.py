@@ -44,12 +44,12 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         "model: {conv_channels: [8, 8, 8, 8], conv_hidden: 16, latent_dim: 16, predictor_width: 32, head_width: 32}\n"
     )
     (tmp_path / "distil.yaml").write_text("steps: 2\nbatch: 8\n")
-    play = ["collect", "--task", "panda_push", "--episodes", "22", "--steps", "20", "--output"]
+    play = ["collect", "--task", "panda_push", "--steps", "20", "--output"]
     distil = ["--views", str(views), "--run", str(tmp_path / "d"), "--config", str(tmp_path / "distil.yaml")]
     small = ["--checkpoint", str(model), "--set", "horizon=2", "--set", "solver.samples=4", "--set", "solver.elites=2"]
     commands = [
-        [*play, str(data)],
-        [*play, str(views), "--randomise"],
+        [*play, str(data), "--episodes", "23"],
+        [*play, str(views), "--episodes", "22", "--randomise"],
         ["train", "--data", str(data), "--config", str(recipe), "--run", str(tmp_path / "run"), "--output", str(model)],
         ["evaluate", "--task", "panda_push", "--episodes", "1", "--seed", "5", *small, "--json", str(report)],
         ["collect", "--task", "panda_push", "--episodes", "2", "--steps", "8", "--output", str(nominal), *small[:2]],

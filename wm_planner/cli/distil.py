@@ -15,7 +15,7 @@ from wm_planner.cli.common import by_stage, clean_errors, console, progress_bar
 def distil(
     checkpoint: Annotated[Path, typer.Option(help="the model whose latents are to be kept")],
     data: Annotated[Path, typer.Option(help="dataset of `wm_planner collect`, of the scene as it was trained on")],
-    views: Annotated[Path, typer.Option(help="the same play, collected with --randomise")],
+    views: Annotated[Path, typer.Option(help="the same play or its first episodes, collected with --randomise")],
     run: Annotated[Path, typer.Option(help="resumable state and TensorBoard logs")],
     config: Annotated[Path | None, typer.Option(help="YAML of DistilConfig fields; defaults when left out")] = None,
     output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
@@ -30,8 +30,9 @@ def distil(
     keep_freed_memory()
     settings = DistilConfig.model_validate(yaml.safe_load(config.read_text()) or {} if config else {})
     path = output or run / "model.safetensors"
-    nominal = read_episodes(data)
+    seen_otherwise = read_episodes(views)
+    nominal = read_episodes(data, first=len(seen_otherwise.actions))
     teacher = load_checkpoint(checkpoint, expected=nominal.contract)
     with progress_bar() as bar:
-        facts = fit(teacher, nominal, read_episodes(views), settings, run, path, by_stage(bar))
+        facts = fit(teacher, nominal, seen_otherwise, settings, run, path, by_stage(bar))
     console.print(f"{path}:", facts["distilled"])

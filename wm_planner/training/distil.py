@@ -34,7 +34,7 @@ class DistilConfig(BaseModel):
     recolouring: float = Field(default=0.5, ge=0, description="strength of augmentation by light, colours, noise, blur")
     repainting: float = Field(default=0.5, ge=0, le=1, description="strength of augmentation by the colours of things")
     steps: int = 8000
-    batch: int = Field(default=384, description="moments, half of which are seen nominally")
+    batch: int = Field(default=384, description="moments: half seen otherwise, half nominally, half of these augmented")
     lr: float = 5e-4
 
 
@@ -56,10 +56,10 @@ class DistilLoss:
         torch.manual_seed(int(rng.integers(2**31)))
         episode, index = (rng.integers(size, size=cfg.batch) for size in self._nominal.shape[:2])
         half = cfg.batch // 2
-        frames = np.concatenate(
-            [self._nominal[episode[:half], index[:half]], self._views[episode[half:], index[half:]]]
-        )
-        seen = recoloured(torch.from_numpy(frames[:, None]).to(model.device), cfg.recolouring, cfg.repainting)[:, 0]
+        nominal, views = self._nominal[episode[:half], index[:half]], self._views[episode[half:], index[half:]]
+        frames = torch.from_numpy(np.concatenate([nominal, views])).to(model.device)
+        changed = recoloured(frames[half // 2 :, None], cfg.recolouring, cfg.repainting)[:, 0]
+        seen = torch.cat([frames[: half // 2], changed])
         with torch.autocast(model.device.type, torch.bfloat16, enabled=half_precision(model.device)):
             latents = model.encode(seen)
         error = (latents.float() - self._latents[episode, index]).square().mean(-1)
