@@ -72,6 +72,10 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         (["collect", "--task", "panda_dance"], "no task 'panda_dance', expected one of"),
         (["convert", "nowhere", "--contract", "panda_push"], "no bag at nowhere; make one with `wm_planner record`"),
         (["train", "--data", "nowhere.h5"], "no dataset at nowhere.h5"),
+        (
+            ["distil", "--checkpoint", "m", "--data", "d", "--views", "v", "--run", "r", "--output", "m"],
+            "output m is the model whose latents are to be kept, expected another file",
+        ),
         (["inspect", "nowhere.safetensors"], "no checkpoint at nowhere.safetensors"),
         (["inspect", "nowhere.yaml"], "no contract file at nowhere.yaml"),
         (

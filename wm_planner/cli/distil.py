@@ -30,6 +30,8 @@ def distil(
     keep_freed_memory()
     settings = DistilConfig.model_validate(yaml.safe_load(config.read_text()) or {} if config else {})
     path = output or run / "model.safetensors"
+    if path.resolve() == checkpoint.resolve():
+        raise ValueError(f"output {path} is the model whose latents are to be kept, expected another file")
     seen_otherwise = read_episodes(views)
     nominal = read_episodes(data, first=len(seen_otherwise.actions))
     teacher = load_checkpoint(checkpoint, expected=nominal.contract)
