@@ -70,6 +70,10 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["collect", "--task", "panda_dance"], "no task 'panda_dance', expected one of"),
+        (
+            ["collect", "--task", "panda_push", "--randomise", "--checkpoint", "m"],
+            "randomised images are of scripted play, found a checkpoint that is to plan",
+        ),
         (["convert", "nowhere", "--contract", "panda_push"], "no bag at nowhere; make one with `wm_planner record`"),
         (["train", "--data", "nowhere.h5"], "no dataset at nowhere.h5"),
         (

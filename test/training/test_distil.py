@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from wm_planner.configurator.contract import Contract, parse_contract
+from wm_planner.configurator.contract import Contract
 from wm_planner.data.dataset import Episodes
 from wm_planner.training.distil import DistilConfig, distil
 from wm_planner.training.loop import silent
@@ -18,13 +18,6 @@ from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.model import WorldModel
 
 CONFIG = {"steps": 120, "batch": 64, "lr": 2e-3, "save_every": 50, "recolouring": 0.0, "repainting": 0.0}
-
-
-@pytest.fixture(scope="module")
-def contract(push_contract: Contract) -> Contract:
-    data = push_contract.model_dump(mode="json")
-    data["cameras"][0]["resize"] = 32
-    return parse_contract(data)
 
 
 @pytest.fixture(scope="module")

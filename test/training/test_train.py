@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from wm_planner.configurator.contract import Contract, parse_contract
+from wm_planner.configurator.contract import Contract
 from wm_planner.data.dataset import Episodes
 from wm_planner.training import stitch
 from wm_planner.training.config import TrainConfig
@@ -27,13 +27,6 @@ def few_landmarks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stitch, "LANDMARKS", 40)
         yield
-
-
-@pytest.fixture(scope="module")
-def contract(push_contract: Contract) -> Contract:
-    data = push_contract.model_dump(mode="json")
-    data["cameras"][0]["resize"] = 32
-    return parse_contract(data)
 
 
 @pytest.fixture(scope="module")

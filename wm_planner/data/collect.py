@@ -115,8 +115,11 @@ def collect(
             `Randomisation`.
 
     Raises:
+        ValueError: both randomised and a checkpoint, whose play would depend on what it sees.
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
     """
+    if checkpoint and randomised:
+        raise ValueError("randomised images are of scripted play, found a checkpoint that is to plan; leave one out")
     if checkpoint:
         load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
     done: dict[int, tuple[np.ndarray, ...]] = {}
