@@ -17,14 +17,17 @@ from wm_planner.world_model.checkpoint import Checkpoint, load_checkpoint, save_
 from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.model import WorldModel
 
-CONFIG = {"steps": 120, "batch": 64, "lr": 2e-3, "save_every": 50, "recolouring": 0.0, "repainting": 0.0}
+CONFIG = {
+    **{"steps": 120, "batch": 64, "lr": 2e-3, "save_every": 50, "recolouring": 0.0, "repainting": 0.0},
+    **{"predictor_steps": 60, "rollout_batch": 16, "rollout_length": 4},
+}
 
 
 @pytest.fixture(scope="module")
 def nominal(contract: Contract) -> Episodes:
     """A bright square somewhere on a dark floor."""
     rng = np.random.default_rng(0)
-    n, t = VALIDATION_EPISODES + 12, 12
+    n, t = VALIDATION_EPISODES + 12, 20
     frames = np.full((n, t + 1, 32, 32, 3), 40, np.uint8)
     for i, j in np.ndindex(n, t + 1):
         x, y = rng.integers(4, 28, 2)
@@ -48,7 +51,7 @@ def teacher(contract: Contract, small_config: ModelConfig, tmp_path: Path) -> Ch
     return load_checkpoint(tmp_path / "teacher.safetensors", "cpu")
 
 
-def test_it_meets_the_latents_of_the_nominal_images_and_changes_nothing_else(
+def test_it_meets_the_latents_of_the_nominal_images_and_critic_and_policy_stay(
     teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
 ) -> None:
     before = {name: value.clone() for name, value in teacher.model.state_dict().items()}
@@ -58,19 +61,21 @@ def test_it_meets_the_latents_of_the_nominal_images_and_changes_nothing_else(
     model, stored = load_checkpoint(tmp_path / "m.safetensors", "cpu")
     assert stored["distilled"] == facts["distilled"] and stored["task"] == "panda_push" and "surprise" in stored
     changed = {name for name, value in model.state_dict().items() if not torch.allclose(value, before[name], atol=1e-6)}
-    assert changed and all(name.startswith("encoder.") for name in changed)
+    assert {name.split(".")[0] for name in changed} == {"encoder", "predictor"}
+    assert set(stored["validation"]["open_loop"]) == {"1", "4", "8", "16"}
     assert not any("running" in name for name in changed)
     assert encode_all(model, views).latents.isfinite().all()
 
 
+@pytest.mark.parametrize("at", [("distil", 61), ("predictor", 41)])
 def test_a_killed_run_resumes_to_the_same_weights(
-    teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
+    at: tuple[str, int], teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
 ) -> None:
     class Killed(BaseException):
         pass
 
     def kill(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
-        if done == 61:
+        if (stage, done) == at:
             raise Killed
 
     whole = distil(teacher, nominal, views, DistilConfig(**CONFIG), tmp_path / "whole", tmp_path / "whole.safetensors")
@@ -81,12 +86,21 @@ def test_a_killed_run_resumes_to_the_same_weights(
         except Killed:
             continue
     assert facts["distilled"]["missed"] == whole["distilled"]["missed"]
+    assert facts["validation"] == whole["validation"]
 
 
 def test_views_of_other_moments_are_refused(teacher: Checkpoint, nominal: Episodes, tmp_path: Path) -> None:
     other = nominal._replace(actions=nominal.actions + 1)
     with pytest.raises(ValueError, match=r"actions of the views .* expected the same moments; collect both with"):
         distil(teacher, nominal, other, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors")
-    with pytest.raises(ValueError, match=r"joints of the views \(31, 13, 7\) are not those of the data \(32, 13, 7\)"):
+    with pytest.raises(ValueError, match=r"joints of the views \(31, 21, 7\) are not those of the data \(32, 21, 7\)"):
         part = nominal.part(slice(1, None))
         distil(teacher, nominal, part, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors")
+
+
+def test_views_of_another_contract_are_refused(
+    teacher: Checkpoint, nominal: Episodes, rover_contract: Contract, tmp_path: Path
+) -> None:
+    other = nominal._replace(contract=rover_contract)
+    with pytest.raises(ValueError, match=r"under contract 'rover_rooms', the data under 'panda_push'"):
+        distil(teacher, nominal, other, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors")

@@ -9,14 +9,26 @@ from pydantic import BaseModel, ConfigDict, Field
 from wm_planner.world_model.config import ModelConfig
 
 
-class TrainConfig(BaseModel):
-    """Budgets are in optimiser steps, so the same configuration gives the same model on any machine."""
+class RolloutConfig(BaseModel):
+    """How a predictor learns long rollouts of frozen latents."""
 
     model_config = ConfigDict(extra="forbid")
 
+    seed: int = 0
+    predictor_steps: int = 6000
+    predictor_lr: float = 3e-4
+    rollout_batch: int = 64
+    rollout_length: int = 10
+
+
+class TrainConfig(RolloutConfig):
+    """Budgets are in optimiser steps, so the same configuration gives the same model on any machine.
+
+    Stage 2, the predictor, is RolloutConfig's.
+    """
+
     objective: Literal["world model", "clone"] = Field("world model", description="clone: the baseline without one")
     model: ModelConfig = ModelConfig()
-    seed: int = 0
     device: str = "auto"
     threads: int = Field(default=2, ge=1)
     save_every: int = Field(default=250, ge=1, description="steps between resumable checkpoints")
@@ -32,12 +44,6 @@ class TrainConfig(BaseModel):
     sigreg_weight: float = 0.09
     sigreg_samples: int = 256
     imitation_weight: float = Field(default=0.0, ge=0, description="of telling play's actions, beside futures; 0: none")
-
-    # Stage 2: the predictor over long rollouts of frozen latents.
-    predictor_steps: int = 6000
-    predictor_lr: float = 3e-4
-    rollout_batch: int = 64
-    rollout_length: int = 10
 
     # Stages 3 and 4: critic and policy on frozen latents.
     critic_steps: int = 6000

@@ -1,34 +1,36 @@
 """A last stage, over a trained model: its encoder learns to see the same in other light, colours and from elsewhere.
 
 The encoder as it was is the teacher (Hinton et al., 2015): of one moment seen twice, what it makes of the nominal image
-is what its successor has to make of both. Latents mean what they did, so predictor, critic, policy and decoder stay.
+is what its successor has to make of both. Latents mean what they did, so critic, policy and decoder stay; the predictor
+learns the small ways in which they differ.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
 
 from wm_planner.data.dataset import Episodes
 from wm_planner.training.augment import recoloured
+from wm_planner.training.config import RolloutConfig
 from wm_planner.training.loop import Progress, optimise, silent
-from wm_planner.training.train import calibration, encode_all, split
+from wm_planner.training.predictor import PredictorLoss
+from wm_planner.training.probe import probe
+from wm_planner.training.train import calibration, encode_all, require_steps, split
 from wm_planner.world_model.checkpoint import Checkpoint, save_checkpoint
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
 
 
-class DistilConfig(BaseModel):
+class DistilConfig(RolloutConfig):
     """Budgets are in optimiser steps, as in TrainConfig."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    seed: int = 0
     threads: int = Field(default=1, ge=1)
     save_every: int = Field(default=250, ge=1, description="steps between resumable checkpoints")
     recolouring: float = Field(default=0.5, ge=0, description="strength of augmentation by light, colours, noise, blur")
@@ -36,6 +38,9 @@ class DistilConfig(BaseModel):
     steps: int = Field(default=14000, ge=1)
     batch: int = Field(default=384, ge=4, description="moments: half seen otherwise, a quarter nominally but augmented")
     lr: float = 5e-4
+    predictor_steps: int = Field(default=10000, ge=0)
+    predictor_lr: float = 1e-3
+    rollout_batch: int = 128
 
 
 class DistilLoss:
@@ -75,19 +80,20 @@ def distil(
     output: Path,
     progress: Progress = silent,
 ) -> dict:
-    """Train the teacher's encoder further, keep resumable state in `run`, write the checkpoint to `output`.
+    """Train the teacher's encoder further, then its predictor; keep resumable state in `run`, write `output`.
 
     Args:
         nominal: episodes as the teacher saw them.
         views: the same episodes, seen otherwise; `Randomisation` makes them.
 
     Returns:
-        The facts stored in the checkpoint: the teacher's, and how well its latents are met.
+        The facts stored in the checkpoint: the teacher's, how well its latents are met, and validation metrics.
 
     Raises:
-        ValueError: the two are not of the same moments.
+        ValueError: the two are not of the same moments, or too short.
     """
     _same_moments(nominal, views)
+    require_steps(nominal, config.rollout_length)
     torch.set_num_threads(config.threads)
     model, facts = teacher
     run.mkdir(parents=True, exist_ok=True)
@@ -95,23 +101,30 @@ def distil(
     wanted = encode_all(model, validation).latents
     before = _missed(encode_all(model, held_out).latents, wanted)
     loss = DistilLoss(model, training.frames, other.frames, encode_all(model, training).latents, config)
+
+    def fit(stage: str, part: nn.Module, loss: Callable[[int], dict[str, Tensor]], steps: int, lr: float) -> int:
+        part.requires_grad_(True)
+        seconds = optimise(stage, part, [*part.parameters()], loss, steps, lr, run, config.save_every, progress)
+        part.requires_grad_(False)
+        return round(seconds)
+
     # In evaluation mode: batches of mixed images are not to move the normalisation of the latents.
-    model.encoder.requires_grad_(True)
-    parameters = [*model.encoder.parameters()]
-    seconds = optimise(
-        "distil", model.encoder, parameters, loss, config.steps, config.lr, run, config.save_every, progress
-    )
-    model.encoder.requires_grad_(False)
+    seconds = {"encoder": fit("distil", model.encoder, loss, config.steps, config.lr)}
+    latents = encode_all(model, training)
+    rollouts = PredictorLoss(model, latents, config)
+    seconds["predictor"] = fit("predictor", model.predictor, rollouts, config.predictor_steps, config.predictor_lr)
+    met = encode_all(model, validation)
     facts["distilled"] = {
         "config": config.model_dump(mode="json"),
-        "seconds": round(seconds),
+        "seconds": seconds,
         "episodes": list(training.actions.shape[:2]),
         "missed": {
             "views, before": before,
             "views": _missed(encode_all(model, held_out).latents, wanted),
-            "nominal": _missed(encode_all(model, validation).latents, wanted),
+            "nominal": _missed(met.latents, wanted),
         },
     }
+    facts["validation"] = probe(model, latents, training, met, validation)
     facts["surprise"] = calibration(model, validation, "play")
     save_checkpoint(output, model, facts)
     (run / "metrics.json").write_text(json.dumps(facts, indent=2))
@@ -119,6 +132,11 @@ def distil(
 
 
 def _same_moments(nominal: Episodes, views: Episodes) -> None:
+    if nominal.contract != views.contract:
+        raise ValueError(
+            f"views were collected under contract {views.contract.name!r}, the data under {nominal.contract.name!r} or "
+            "another version of it; collect both with the same task"
+        )
     for name in ("joints", "actions"):
         ours, theirs = getattr(nominal, name), getattr(views, name)
         if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=1e-4):

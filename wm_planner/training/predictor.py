@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_planner.training.config import TrainConfig
+from wm_planner.training.config import RolloutConfig
 from wm_planner.training.jepa import context_at_start
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
@@ -25,7 +25,7 @@ class Latents(NamedTuple):
 class PredictorLoss:
     """Draws windows of (context + rollout) steps and returns the loss terms of one optimiser step."""
 
-    def __init__(self, model: WorldModel, data: Latents, config: TrainConfig) -> None:
+    def __init__(self, model: WorldModel, data: Latents, config: RolloutConfig) -> None:
         self._model, self._data, self._config = model, data, config
 
     def __call__(self, step: int) -> dict[str, Tensor]:

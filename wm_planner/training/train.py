@@ -45,6 +45,13 @@ def split(episodes: Episodes) -> tuple[Episodes, Episodes]:
     return episodes.part(slice(cut)), episodes.part(slice(cut, None))
 
 
+def require_steps(episodes: Episodes, rollout: int) -> None:
+    """Raises ValueError where episodes are too short for a context and a rollout, or for what `probe` measures."""
+    needed = episodes.contract.context_length + max(*HORIZONS, rollout)
+    if episodes.actions.shape[1] < needed:
+        raise ValueError(f"episodes have {episodes.actions.shape[1]} steps, expected at least {needed}")
+
+
 @torch.no_grad()
 def encode_all(model: WorldModel, episodes: Episodes, move_camera: float = 0.0) -> Latents:
     """Latents of every frame, in evaluation mode; of half the episodes as if the camera had been moved."""
@@ -73,9 +80,7 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     torch.manual_seed(config.seed)
     run.mkdir(parents=True, exist_ok=True)
     training, validation = split(episodes)
-    needed = episodes.contract.context_length + max(*HORIZONS, config.jepa_rollout, config.rollout_length)
-    if episodes.actions.shape[1] < needed:
-        raise ValueError(f"episodes have {episodes.actions.shape[1]} steps, expected at least {needed}")
+    require_steps(episodes, max(config.jepa_rollout, config.rollout_length))
     if config.model.encoder == "state" and episodes.state.shape[-1] != config.model.latent_dim:
         found = f"{episodes.state.shape[-1]} values of true state"
         raise ValueError(f"episodes have {found}, expected latent_dim {config.model.latent_dim}; bags have none")
