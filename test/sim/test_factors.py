@@ -88,12 +88,20 @@ def test_randomised_images_do_not_depend_on_those_before(task: str) -> None:
     env.close()
 
 
-def test_a_robot_whose_parts_pybullet_cannot_paint_apart_keeps_its_colours() -> None:
+def test_a_painted_rover_still_shows_its_front() -> None:
     env = Environment(get_task("rover_rooms"))
-    body = env.world.robot.body
-    colours = [shape[7] for shape in env.world.client.getVisualShapeData(body)]
-    randomisation = Randomisation(env)
-    for seed in range(6):
+
+    def colours() -> tuple[dict[int, tuple], tuple]:
+        by_link = {shape[1]: shape[7] for shape in env.world.client.getVisualShapeData(env.world.robot.body)}
+        return by_link, by_link.pop(env.world.robot.markers[0])
+
+    (body, front), randomisation, bodies = colours(), Randomisation(env), set()
+    for seed in range(12):
         randomisation.draw(np.random.default_rng(seed))
-        assert [shape[7] for shape in env.world.client.getVisualShapeData(body)] == colours
+        painted, kept = colours()
+        assert kept == front
+        bodies.add(painted[-1])
+    assert len(bodies) > 4
+    randomisation.undo()
+    assert colours() == (body, front)
     env.close()

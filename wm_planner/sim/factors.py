@@ -39,7 +39,7 @@ def _floor_colour(env: Environment, rng: np.random.Generator) -> None:
 
 def _robot_colour(env: Environment, rng: np.random.Generator) -> None:
     world, colour = env.world, _colour(rng, (0.1, 0.7), (0.4, 1.0))
-    for link in range(-1, world.client.getNumJoints(world.robot.body)):
+    for link in set(range(-1, world.client.getNumJoints(world.robot.body))) - set(world.robot.markers):
         world.client.changeVisualShape(world.robot.body, link, rgbaColor=colour)
 
 
@@ -112,7 +112,7 @@ def _latency(env: Environment, rng: np.random.Generator, frames: int) -> None:
 
 FACTORS: dict[str, Factor] = {
     "floor colour": Factor(_floor_colour, "any hue, saturation to 0.6, value 0.15 to 0.7"),
-    "robot colour": Factor(_robot_colour, "any hue, saturation 0.1 to 0.7, value 0.4 to 1"),
+    "robot colour": Factor(_robot_colour, "any hue, saturation 0.1 to 0.7, value 0.4 to 1; not its markers"),
     "object colour": Factor(_object_colour, "any hue, saturation above 0.6, value 0.5 to 0.95", of_object=True),
     "object size": Factor(_object_size, "0.8 to 1.25 times", of_object=True),
     "object mass": Factor(_object_mass, "0.5 to 2 times", of_object=True),
@@ -155,11 +155,8 @@ class Randomisation:
         self._trained: list[Factor] = []
         self._colours: dict[tuple[int, int], RGBA] = {}  # of links (body, link)
         for name, body in bodies.items():
-            shapes = () if body is None else world.client.getVisualShapeData(body)
-            colours = {shape[:2]: shape[7] for shape in shapes}
-            # PyBullet paints a whole link: one of several colours would lose what they show, as the rover's front.
-            if colours and all(shape[7] == colours[shape[:2]] for shape in shapes):
-                self._colours |= colours
+            if body is not None:
+                self._colours |= {shape[:2]: shape[7] for shape in world.client.getVisualShapeData(body)}
                 self._trained.append(FACTORS[name])
         self._trained.append(FACTORS["light direction"])
 

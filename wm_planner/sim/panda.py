@@ -55,6 +55,7 @@ class Panda:
     """
 
     world_frame = "panda_link0"
+    markers: tuple[int, ...] = ()
 
     def __init__(self, client, contract: Contract, command_timeout: float) -> None:
         self._client = client

@@ -16,6 +16,7 @@ class Robot(Protocol):
     body: int
     world_frame: str
     joint_names: tuple[str, ...]  # of `joint_states`: the contract's, and those a real driver adds
+    markers: tuple[int, ...]  # links whose colour tells what their shape does not, such as which end is the front
 
     def place(self, where: np.ndarray) -> None:
         """Put the robot at rest, commands forgotten. where (3,): see SceneState."""

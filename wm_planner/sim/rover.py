@@ -23,6 +23,8 @@ _AXES = ("linear.x", "angular.z")
 def _urdf() -> str:
     """Body, two driven wheels, a caster behind and a skid in front. base_link is the centre of mass, _WHEEL high.
 
+    What shows where its front is has no mass and is a link of its own, as PyBullet paints a whole link.
+
     Wheels collide as spheres, which touch the floor at one point; they are hidden under the body.
     """
     return f"""
@@ -34,10 +36,6 @@ def _urdf() -> str:
       <origin xyz="{_BEHIND} 0 0.01"/><geometry><cylinder radius="{RADIUS}" length="0.08"/></geometry>
       <material name="body"><color rgba="0.80 0.22 0.10 1"/></material>
     </visual>
-    <visual>
-      <origin xyz="{_BEHIND + 0.055} 0 0.055"/><geometry><box size="0.09 0.16 0.01"/></geometry>
-      <material name="front"><color rgba="0.98 0.95 0.70 1"/></material>
-    </visual>
     <collision>
       <origin xyz="{_BEHIND} 0 0.01"/><geometry><cylinder radius="{RADIUS}" length="0.08"/></geometry>
     </collision>
@@ -46,6 +44,16 @@ def _urdf() -> str:
   </link>
   {_wheel(WHEELS[0], _TRACK / 2)}
   {_wheel(WHEELS[1], -_TRACK / 2)}
+  <link name="front">
+    <inertial><mass value="0"/><inertia ixx="0" ixy="0" ixz="0" iyy="0" iyz="0" izz="0"/></inertial>
+    <visual>
+      <geometry><box size="0.09 0.16 0.01"/></geometry>
+      <material name="front"><color rgba="0.98 0.95 0.70 1"/></material>
+    </visual>
+  </link>
+  <joint name="front_joint" type="fixed">
+    <parent link="base_link"/><child link="front"/><origin xyz="{_BEHIND + 0.055} 0 0.055"/>
+  </joint>
 </robot>
 """
 
@@ -69,6 +77,7 @@ class Rover:
 
     world_frame = "map"
     joint_names: tuple[str, ...] = WHEELS
+    markers: tuple[int, ...] = (2,)  # the front
 
     def __init__(self, client: Any, contract: Contract, command_timeout: float) -> None:
         action = contract.action
@@ -79,7 +88,7 @@ class Rover:
             raise ValueError(f"contract {contract.name}: the rover has no joints {unknown}, expected {list(WHEELS)}")
         self._client, self._contract, self._timeout = client, contract, command_timeout
         self.body = load_urdf(client, _urdf())
-        self._wheels = [0, 1]  # PyBullet's numbers of WHEELS
+        self._wheels = [0, 1]  # PyBullet's numbers of WHEELS, which come before the front's
         client.changeDynamics(self.body, -1, linearDamping=0.0, angularDamping=0.0)
         self.place(np.zeros(3))
 

@@ -38,7 +38,7 @@ PLAY: dict[str, Callable[[Environment, np.random.Generator], Play]] = {
 }
 
 # Of this many episodes one is random motion: a planner will try what scripts never do.
-RANDOM_EVERY = {"panda_push": 6}
+RANDOM_EVERY = {"panda_push": 6, "rover_rooms": 6}
 
 
 def make_play(env: Environment, rng: np.random.Generator, index: int) -> Play:
