@@ -20,7 +20,7 @@ def distil(
     config: Annotated[Path | None, typer.Option(help="YAML of DistilConfig fields; defaults when left out")] = None,
     output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
 ) -> None:
-    """Teach a model's encoder to see the same in other light, colours and from elsewhere. Run it again to resume."""
+    """Teach a model to see the same in other light, colours and from elsewhere. Run it again to resume."""
     from wm_planner.data.dataset import read_episodes
     from wm_planner.training.allocator import keep_freed_memory
     from wm_planner.training.distil import DistilConfig
