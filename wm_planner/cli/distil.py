@@ -14,8 +14,8 @@ from wm_planner.cli.common import by_stage, clean_errors, console, progress_bar
 @clean_errors
 def distil(
     checkpoint: Annotated[Path, typer.Option(help="the model whose latents are to be kept")],
-    data: Annotated[Path, typer.Option(help="dataset of `wm_planner collect`, of the scene as it was trained on")],
-    views: Annotated[Path, typer.Option(help="the same play or its first episodes, collected with --randomise")],
+    data: Annotated[Path, typer.Option(help="dataset that it was trained on")],
+    views: Annotated[Path, typer.Option(help="the same play, or its first episodes, collected with --randomise")],
     run: Annotated[Path, typer.Option(help="resumable state and TensorBoard logs")],
     config: Annotated[Path | None, typer.Option(help="YAML of DistilConfig fields; defaults when left out")] = None,
     output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
@@ -32,9 +32,8 @@ def distil(
     path = output or run / "model.safetensors"
     if path.resolve() == checkpoint.resolve():
         raise ValueError(f"output {path} is the model whose latents are to be kept, expected another file")
-    seen_otherwise = read_episodes(views)
-    nominal = read_episodes(data, first=len(seen_otherwise.actions))
+    nominal = read_episodes(data)
     teacher = load_checkpoint(checkpoint, expected=nominal.contract)
     with progress_bar() as bar:
-        facts = fit(teacher, nominal, seen_otherwise, settings, run, path, by_stage(bar))
+        facts = fit(teacher, nominal, read_episodes(views), settings, run, path, by_stage(bar))
     console.print(f"{path}:", facts["distilled"])

@@ -46,7 +46,8 @@ class DistilConfig(RolloutConfig):
 class DistilLoss:
     """Draws moments and returns the loss terms of one optimiser step.
 
-    nominal, views: (N, T+1, S, S, C) uint8; latents: (N, T+1, D) that the teacher makes of the nominal ones.
+    nominal: (N, T+1, S, S, C) uint8; views: (M, T+1, S, S, C) of the first M <= N of these episodes; latents:
+    (N, T+1, D) that the teacher makes of the nominal ones.
     """
 
     def __init__(
@@ -59,15 +60,18 @@ class DistilLoss:
         cfg, model = self._config, self._model
         rng = np.random.default_rng([cfg.seed, 7, step])
         torch.manual_seed(int(rng.integers(2**31)))
-        episode, index = (rng.integers(size, size=cfg.batch) for size in self._nominal.shape[:2])
         half = cfg.batch // 2
-        nominal, views = self._nominal[episode[:half], index[:half]], self._views[episode[half:], index[half:]]
+        index = rng.integers(self._nominal.shape[1], size=cfg.batch)
+        ours = rng.integers(len(self._nominal), size=half)
+        theirs = rng.integers(len(self._views), size=cfg.batch - half)
+        nominal, views = self._nominal[ours, index[:half]], self._views[theirs, index[half:]]
         frames = torch.from_numpy(np.concatenate([nominal, views])).to(model.device)
         changed = recoloured(frames[half // 2 :, None], cfg.recolouring, cfg.repainting)[:, 0]
         seen = torch.cat([frames[: half // 2], changed])
         with torch.autocast(model.device.type, torch.bfloat16, enabled=half_precision(model.device)):
             latents = model.encode(seen)
-        error = (latents.float() - self._latents[episode, index]).square().mean(-1) / cfg.batch
+        wanted = self._latents[np.concatenate([ours, theirs]), index]
+        error = (latents.float() - wanted).square().mean(-1) / cfg.batch
         return {"nominal": error[:half].sum(), "views": error[half:].sum()}
 
 
@@ -83,8 +87,8 @@ def distil(
     """Train the teacher's encoder further, then its predictor; keep resumable state in `run`, write `output`.
 
     Args:
-        nominal: episodes as the teacher saw them.
-        views: the same episodes, seen otherwise; `Randomisation` makes them.
+        nominal: episodes as the teacher saw them; best all it was trained on, so that validation is of none of these.
+        views: the first of these episodes or all, seen otherwise; `Randomisation` makes them.
 
     Returns:
         The facts stored in the checkpoint: the teacher's, how well its latents are met, and validation metrics.
@@ -99,7 +103,9 @@ def distil(
     run.mkdir(parents=True, exist_ok=True)
     (training, validation), (other, held_out) = split(nominal), split(views)
     wanted = encode_all(model, validation).latents
-    before = _missed(encode_all(model, held_out).latents, wanted)
+    known = nominal.part(slice(len(other.actions), len(views.actions)))  # the moments of the held-out views
+    wanted_of_views = encode_all(model, known).latents
+    before = _missed(encode_all(model, held_out).latents, wanted_of_views)
     loss = DistilLoss(model, training.frames, other.frames, encode_all(model, training).latents, config)
 
     def fit(stage: str, part: nn.Module, loss: Callable[[int], dict[str, Tensor]], steps: int, lr: float) -> int:
@@ -118,9 +124,10 @@ def distil(
         "config": config.model_dump(mode="json"),
         "seconds": seconds,
         "episodes": list(training.actions.shape[:2]),
+        "episodes of views": len(other.actions),
         "missed": {
             "views, before": before,
-            "views": _missed(encode_all(model, held_out).latents, wanted),
+            "views": _missed(encode_all(model, held_out).latents, wanted_of_views),
             "nominal": _missed(met.latents, wanted),
         },
     }
@@ -139,10 +146,11 @@ def _same_moments(nominal: Episodes, views: Episodes) -> None:
         )
     for name in ("joints", "actions"):
         ours, theirs = getattr(nominal, name), getattr(views, name)
-        if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=1e-4):
+        same = ours[: len(theirs)]
+        if same.shape != theirs.shape or not np.allclose(same, theirs, atol=1e-4):
             raise ValueError(
-                f"{name} of the views {theirs.shape} are not those of the data {ours.shape}, expected the same "
-                "moments; collect both with the same task, seed, episodes and steps"
+                f"{name} of the views {theirs.shape} are not those of the data's {ours.shape} first episodes, expected "
+                "the same moments; collect both with the same task, seed and steps, and as many episodes or fewer views"
             )
 
 
