@@ -1,4 +1,4 @@
-"""The recipes of config/training are recipes."""
+"""The recipes of config/training and config/distil are recipes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ import pytest
 import yaml
 
 from wm_planner.training.config import TrainConfig
+from wm_planner.training.distil import DistilConfig
 
-RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*.yaml"))
+CONFIG = Path(__file__).parents[2] / "config"
+RECIPES = sorted((CONFIG / "training").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_is_valid(path: Path) -> None:
     assert TrainConfig.model_validate(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize("path", sorted((CONFIG / "distil").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_of_distillation_is_valid(path: Path) -> None:
+    assert DistilConfig.model_validate(yaml.safe_load(path.read_text()))
 
 
 def test_there_is_one_for_every_shipped_model() -> None:
