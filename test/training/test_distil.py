@@ -105,7 +105,7 @@ def test_views_of_other_moments_are_refused(teacher: Checkpoint, nominal: Episod
     other = nominal._replace(actions=nominal.actions + 1)
     with pytest.raises(ValueError, match=r"actions of the views .* expected the same moments; collect both with"):
         distil(teacher, nominal, other, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors")
-    with pytest.raises(ValueError, match=r"joints of the views \(31, 21, 7\) are not those of the data's \(32, 21"):
+    with pytest.raises(ValueError, match=r"joints .* \(31, 21, 7\) are not those of the data's \(32, 21, 7\) first"):
         part = nominal.part(slice(1, None))
         distil(teacher, nominal, part, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors")
 
