@@ -79,6 +79,19 @@ def test_views_of_the_first_episodes_are_enough(
     assert facts["distilled"]["episodes of views"] == len(split(views)[0].actions)
 
 
+@pytest.mark.usefixtures("teacher")
+def test_what_it_knew_suffers_less_where_plain_images_weigh_more(
+    nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    def missed(weight: float) -> float:
+        config = DistilConfig(**CONFIG | {"predictor_steps": 0}, plain_weight=weight)
+        again = load_checkpoint(tmp_path / "teacher.safetensors", "cpu")
+        facts = distil(again, nominal, views, config, tmp_path / f"run_{weight}", tmp_path / "m.safetensors")
+        return facts["distilled"]["missed"]["nominal"]
+
+    assert missed(20.0) < missed(1.0)
+
+
 @pytest.mark.parametrize("at", [("distil", 61), ("predictor", 41)])
 def test_a_killed_run_resumes_to_the_same_weights(
     at: tuple[str, int], teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path

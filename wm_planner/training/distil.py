@@ -37,6 +37,7 @@ class DistilConfig(RolloutConfig):
     repainting: float = Field(default=0.5, ge=0, le=1, description="strength of augmentation by the colours of things")
     steps: int = Field(default=14000, ge=1)
     batch: int = Field(default=384, ge=4, description="moments: half seen otherwise, a quarter nominally but augmented")
+    plain_weight: float = Field(default=1.0, gt=0, description="of the nominal images that are not augmented")
     lr: float = 5e-4
     predictor_steps: int = Field(default=10000, ge=0)
     predictor_lr: float = 1e-3
@@ -72,7 +73,8 @@ class DistilLoss:
             latents = model.encode(seen)
         wanted = self._latents[np.concatenate([ours, theirs]), index]
         error = (latents.float() - wanted).square().mean(-1) / cfg.batch
-        return {"nominal": error[:half].sum(), "views": error[half:].sum()}
+        plain, augmented, views = error.tensor_split((half // 2, half))
+        return {"plain": cfg.plain_weight * plain.sum(), "augmented": augmented.sum(), "views": views.sum()}
 
 
 def distil(
