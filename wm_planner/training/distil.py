@@ -73,8 +73,8 @@ class DistilLoss:
             latents = model.encode(seen)
         wanted = self._latents[np.concatenate([ours, theirs]), index]
         error = (latents.float() - wanted).square().mean(-1) / cfg.batch
-        plain, augmented, views = error.tensor_split((half // 2, half))
-        return {"plain": cfg.plain_weight * plain.sum(), "augmented": augmented.sum(), "views": views.sum()}
+        plain, augmented, otherwise = error.tensor_split((half // 2, half))
+        return {"plain": cfg.plain_weight * plain.sum(), "augmented": augmented.sum(), "views": otherwise.sum()}
 
 
 def distil(
