@@ -17,13 +17,13 @@ def calibrate(
 ) -> None:
     """Measure how wrong a model's predictions usually are, for its surprise at run time."""
     from wm_planner.data.dataset import read_episodes
-    from wm_planner.training.train import calibration
+    from wm_planner.training.train import calibration, encode_all
     from wm_planner.world_model.checkpoint import load_checkpoint, save_checkpoint
     from wm_planner.world_model.surprise import SLOW, STOP, Calibration
 
     episodes = read_episodes(data)
     model, facts = load_checkpoint(checkpoint, expected=episodes.contract)
-    found = facts["surprise"] = calibration(model, episodes, "nominal running")
+    found = facts["surprise"] = calibration(model, episodes, encode_all(model, episodes), "nominal running")
     save_checkpoint(checkpoint, model, facts)
     limits = [Calibration.model_validate(found).threshold(alarms) for alarms in (SLOW, STOP)]
     console.print(f"{checkpoint}: {found['source']}; slows at {limits[0]:.3g}, stops at {limits[1]:.3g}")

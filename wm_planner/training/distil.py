@@ -134,7 +134,7 @@ def distil(
         },
     }
     facts["validation"] = probe(model, latents, training, met, validation)
-    facts["surprise"] = calibration(model, validation, "play")
+    facts["surprise"] = calibration(model, validation, met, "play")
     save_checkpoint(output, model, facts)
     (run / "metrics.json").write_text(json.dumps(facts, indent=2))
     return facts

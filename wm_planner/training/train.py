@@ -100,14 +100,15 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     if config.camera_motion:
         latents = encode_all(model, training)
 
+    held_out = encode_all(model, validation)
     facts = {
         "version": __version__,
         "task": episodes.contract.name,
         "seconds": {stage: round(value) for stage, value in seconds.items()},
         "config": config.model_dump(mode="json"),
         "episodes": list(training.actions.shape[:2]),
-        "surprise": calibration(model, validation, "play"),
-        "validation": probe(model, latents, training, encode_all(model, validation), validation),
+        "surprise": calibration(model, validation, held_out, "play"),
+        "validation": probe(model, latents, training, held_out, validation),
     }
     save_checkpoint(output, model, facts)
     (run / "metrics.json").write_text(json.dumps(facts, indent=2))
@@ -169,15 +170,20 @@ def _some_frames(episodes: Episodes, seed: int) -> Tensor:
     return torch.from_numpy(frames[np.sort(which)])
 
 
-def calibration(model: WorldModel, nominal: Episodes, kind: str) -> dict:
-    """Of surprise, as the checkpoint stores it, on episodes the model was not trained on; kind: what they are of."""
+def calibration(model: WorldModel, nominal: Episodes, latents: Latents, kind: str) -> dict:
+    """Of surprise, as the checkpoint stores it, on episodes the model was not trained on.
+
+    Args:
+        latents: of these episodes.
+        kind: what they are of.
+    """
     harmless = (
         torch.zeros(0, model.config.latent_dim)
         if isinstance(model.encoder, StateEncoder)
         else harmless_changes(model, nominal.frames)
     )
     source = f"{len(nominal.actions)} held-out episodes of {kind}"
-    return calibrate(model, encode_all(model, nominal), harmless, source).model_dump(mode="json")
+    return calibrate(model, latents, harmless, source).model_dump(mode="json")
 
 
 def _decoder_loss(
