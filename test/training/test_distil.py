@@ -11,7 +11,6 @@ import torch
 from wm_planner.configurator.contract import Contract
 from wm_planner.data.dataset import ARRAYS, Episodes
 from wm_planner.training.distil import DistilConfig, distil
-from wm_planner.training.intrude import intruded
 from wm_planner.training.loop import silent
 from wm_planner.training.train import VALIDATION_EPISODES, encode_all, split
 from wm_planner.world_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -91,23 +90,6 @@ def test_what_it_knew_suffers_less_where_plain_images_weigh_more(
         return facts["distilled"]["missed"]["nominal"]
 
     assert missed(20.0) < missed(1.0)
-
-
-@pytest.mark.usefixtures("teacher")
-def test_what_does_not_belong_is_seen_as_before_where_such_things_are_pasted_in(
-    nominal: Episodes, views: Episodes, tmp_path: Path
-) -> None:
-    torch.manual_seed(1)
-    odd = intruded(torch.from_numpy(nominal.frames[:8, :8]).flatten(0, 1))
-    wanted = load_checkpoint(tmp_path / "teacher.safetensors", "cpu").model.encode(odd)
-
-    def missed(share: float) -> float:
-        config = DistilConfig(**CONFIG | {"predictor_steps": 0}, intruded=share)
-        again = load_checkpoint(tmp_path / "teacher.safetensors", "cpu")
-        distil(again, nominal, views, config, tmp_path / f"run_{share}", tmp_path / "m.safetensors")
-        return float((again.model.encode(odd) - wanted).square().mean())
-
-    assert missed(1.0) < 0.8 * missed(0.0)
 
 
 @pytest.mark.parametrize("at", [("distil", 61), ("predictor", 41)])

@@ -7,7 +7,6 @@ learns the small ways in which they differ.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,6 @@ from torch import Tensor, nn
 from wm_planner.data.dataset import Episodes
 from wm_planner.training.augment import recoloured
 from wm_planner.training.config import RolloutConfig
-from wm_planner.training.intrude import intruded
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.predictor import PredictorLoss
 from wm_planner.training.probe import probe
@@ -39,9 +37,6 @@ class DistilConfig(RolloutConfig):
     repainting: float = Field(default=0.5, ge=0, le=1, description="strength of augmentation by the colours of things")
     steps: int = Field(default=14000, ge=1)
     batch: int = Field(default=384, ge=4, description="moments: half seen otherwise, a quarter nominally but augmented")
-    intruded: float = Field(
-        default=0.0, ge=0, le=1, description="share of the augmented images with something pasted in: not to be unseen"
-    )
     plain_weight: float = Field(default=1.0, gt=0, description="of the nominal images that are not augmented")
     lr: float = 5e-4
     predictor_steps: int = Field(default=10000, ge=0)
@@ -61,7 +56,6 @@ class DistilLoss:
     ) -> None:
         self._model, self._nominal, self._views, self._latents = model, nominal, views, latents
         self._config = config
-        self._teacher = copy.deepcopy(model.encoder).eval()  # of images whose latents are not known beforehand
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         cfg, model = self._config, self._model
@@ -73,15 +67,11 @@ class DistilLoss:
         theirs = rng.integers(len(self._views), size=cfg.batch - half)
         nominal, views = self._nominal[ours, index[:half]], self._views[theirs, index[half:]]
         frames = torch.from_numpy(np.concatenate([nominal, views])).to(model.device)
-        wanted = self._latents[np.concatenate([ours, theirs]), index]
-        pasted = slice(half // 2, half // 2 + round(cfg.intruded * (half - half // 2)))
-        fast = torch.autocast(model.device.type, torch.bfloat16, enabled=half_precision(model.device))
-        frames[pasted] = intruded(frames[pasted])
-        with torch.no_grad(), fast:
-            wanted[pasted] = self._teacher(frames[pasted]).float()
         changed = recoloured(frames[half // 2 :, None], cfg.recolouring, cfg.repainting)[:, 0]
-        with fast:
-            latents = model.encode(torch.cat([frames[: half // 2], changed]))
+        seen = torch.cat([frames[: half // 2], changed])
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=half_precision(model.device)):
+            latents = model.encode(seen)
+        wanted = self._latents[np.concatenate([ours, theirs]), index]
         error = (latents.float() - wanted).square().mean(-1) / cfg.batch
         plain, augmented, otherwise = error.tensor_split((half // 2, half))
         return {"plain": cfg.plain_weight * plain.sum(), "augmented": augmented.sum(), "views": otherwise.sum()}
