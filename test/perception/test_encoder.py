@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from wm_planner.perception.encoder import make_encoder
+from wm_planner.perception.encoder import Keypoints, make_encoder
 from wm_planner.world_model.config import ModelConfig
 
 SMALL = {
     "conv": ModelConfig(encoder="conv", conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
+    "conv, wide stem": ModelConfig(conv_stem=4, conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
+    "conv, keypoints": ModelConfig(conv_keypoints=4, conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
     "vit": ModelConfig(encoder="vit", vit_width=12, vit_depth=1, vit_heads=3, vit_patch=8, latent_dim=5),
 }
 
@@ -55,6 +57,20 @@ def test_conv_sees_an_object_move() -> None:
     with torch.no_grad():
         a, b = encoder(frames)
     assert (a - b).abs().max() > 1e-4
+
+
+def test_keypoints_say_where_something_is() -> None:
+    keypoints = Keypoints(1, 1)
+    torch.nn.init.constant_(keypoints.maps.weight, 20.0)
+    features = torch.zeros(3, 1, 5, 5)
+    for image, (row, column) in enumerate([(0, 4), (2, 2), (3, 0)]):
+        features[image, 0, row, column] = 1.0
+    torch.testing.assert_close(keypoints(features), torch.tensor([[2.0, -2.0], [0.0, 0.0], [-2.0, 1.0]]))
+
+
+def test_conv_needs_whole_strides() -> None:
+    with pytest.raises(ValueError, match=r"36.*\(4, 2\)"):
+        make_encoder(SMALL["conv, wide stem"], 36, 3)
 
 
 def test_vit_needs_whole_patches() -> None:

@@ -13,7 +13,7 @@ import torch
 from wm_planner.actor.agent import Agent, AgentConfig
 from wm_planner.configurator.contract import load_contract
 from wm_planner.configurator.workers import worker_pool
-from wm_planner.data.dataset import ARRAYS, Episodes, write_episodes
+from wm_planner.data.dataset import Episodes, write_episodes
 from wm_planner.data.planner_play import PlannerPlay
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.factors import Randomisation
@@ -122,14 +122,16 @@ def collect(
         raise ValueError("randomised images are of scripted play, found a checkpoint that is to plan; leave one out")
     if checkpoint:
         load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
-    done: dict[int, tuple[np.ndarray, ...]] = {}
+    stacked: list[np.ndarray] = []
     with worker_pool(workers, _start, task.name, lamp, checkpoint, randomised) as pool:
-        futures = [pool.submit(_episode, seed, index, steps) for index in range(episodes)]
-        for future in as_completed(futures):
+        futures = (pool.submit(_episode, seed, index, steps) for index in range(episodes))
+        for done, future in enumerate(as_completed(futures), 1):
             index, arrays = future.result()
-            done[index] = arrays
-            progress(len(done))
-    stacked = (np.stack([done[i][k] for i in range(episodes)]) for k in range(len(ARRAYS)))
+            # Into place at once, and no future kept: frames held twice may be more than there is memory for.
+            stacked = stacked or [np.empty((episodes, *array.shape), array.dtype) for array in arrays]
+            for whole, array in zip(stacked, arrays):
+                whole[index] = array
+            progress(done)
     provenance = {
         "task": task.name,
         "seed": seed,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -14,17 +16,47 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig, image_size: int, in_channels: int) -> None:
         super().__init__()
+        strides = (config.conv_stem, *[2] * (len(config.conv_channels) - 1))
+        side, rest = divmod(image_size, math.prod(strides))
+        if rest:
+            raise ValueError(f"image side {image_size} is not a multiple of the strides {strides} together")
         layers: list[nn.Module] = []
         channels = in_channels
-        for width in config.conv_channels:
-            layers += [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.ReLU()]
+        for width, stride in zip(config.conv_channels, strides):
+            layers += [nn.Conv2d(channels, width, stride + 2, stride, padding=1), nn.ReLU()]
             channels = width
-        side = image_size // 2 ** len(config.conv_channels)
-        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side**2, config.conv_hidden), nn.ReLU())
-        self.project = _projection(config.conv_hidden, config.latent_dim)
+        self._early = len(layers) - 2  # before the last convolution, where there are still places to tell apart
+        layers += [nn.Flatten(), nn.Linear(channels * side**2, config.conv_hidden), nn.ReLU()]
+        self.body = nn.Sequential(*layers)
+        points = config.conv_keypoints
+        self.keypoints = Keypoints(config.conv_channels[-2], points) if points else None
+        self.project = _projection(config.conv_hidden + 2 * points, config.latent_dim)
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.project(self.body(_pixels(frames)))
+        early = self.body[: self._early](_pixels(frames))
+        features = self.body[self._early :](early)
+        if self.keypoints is None:
+            return self.project(features)
+        with torch.autocast(frames.device.type, enabled=False):  # a bfloat16 holds a coordinate to half a hundredth
+            return self.project(torch.cat([features.float(), self.keypoints(early.float())], 1))
+
+
+class Keypoints(nn.Module):
+    """Image points as the mean of a softmax over each map (spatial softmax; Finn et al., 2016).
+
+    A latent that is a linear map of such coordinates says where things are, in the image and nearly linearly.
+    """
+
+    def __init__(self, channels: int, points: int) -> None:
+        super().__init__()
+        self.maps = nn.Conv2d(channels, points, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, S, S) -> (B, 2 K): x of all points, then y; -2 and 2 are the image's sides."""
+        maps = self.maps(features)
+        weights = maps.flatten(2).softmax(-1).view_as(maps)
+        along = torch.linspace(-2.0, 2.0, maps.shape[-1], device=maps.device)
+        return torch.cat([weights.sum(2) @ along, weights.sum(3) @ along], 1)
 
 
 class ViTEncoder(nn.Module):

@@ -14,6 +14,8 @@ class ModelConfig(BaseModel):
 
     encoder: Literal["conv", "vit", "pretrained", "state"] = "conv"
     conv_channels: tuple[int, ...] = (32, 48, 96, 160)
+    conv_stem: int = Field(default=2, ge=2, description="stride of the first convolution; the others': 2")
+    conv_keypoints: int = Field(default=0, ge=0, description="image points whose coordinates join the features")
     conv_hidden: int = 384
     vit_width: int = 192
     vit_depth: int = 12
