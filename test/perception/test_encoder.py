@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from wm_planner.perception.encoder import Keypoints, make_encoder
+from wm_planner.perception.encoder import ConvEncoder, Keypoints, make_encoder
 from wm_planner.world_model.config import ModelConfig
 
 SMALL = {
     "conv": ModelConfig(encoder="conv", conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
     "conv, wide stem": ModelConfig(conv_stem=4, conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
     "conv, keypoints": ModelConfig(conv_keypoints=4, conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
+    "conv, standardised": ModelConfig(conv_standardise=True, conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
     "vit": ModelConfig(encoder="vit", vit_width=12, vit_depth=1, vit_heads=3, vit_patch=8, latent_dim=5),
 }
 
@@ -66,6 +67,34 @@ def test_keypoints_say_where_something_is() -> None:
     for image, (row, column) in enumerate([(0, 4), (2, 2), (3, 0)]):
         features[image, 0, row, column] = 1.0
     torch.testing.assert_close(keypoints(features), torch.tensor([[2.0, -2.0], [0.0, 0.0], [-2.0, 1.0]]))
+
+
+def test_standardised_images_may_be_brighter() -> None:
+    encoder = make_encoder(SMALL["conv, standardised"], 32, 3).eval()
+    assert isinstance(encoder, ConvEncoder)
+    usual = _frames(20) // 2
+    encoder.fit(usual)
+    dark = usual[:4] // 2
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(dark * 2), encoder(dark), atol=1e-3, rtol=0)
+        assert (encoder(255 - dark) - encoder(dark)).abs().max() > 0.01  # but not everything is the same to it
+
+
+def test_usual_images_are_hardly_changed_by_standardising() -> None:
+    """So a trained encoder can be told to standardise, and be trained on."""
+    standardising, plain = (make_encoder(SMALL[kind], 32, 3).eval() for kind in ("conv, standardised", "conv"))
+    assert isinstance(standardising, ConvEncoder)
+    standardising.load_state_dict(plain.state_dict(), strict=False)
+    usual = _frames(50)
+    standardising.fit(usual)
+    with torch.no_grad():
+        change = (standardising(usual) - plain(usual)).std(0)
+        assert change.max() < 0.2 * plain(usual).std(0).max()
+
+
+def test_an_image_of_one_colour_has_a_latent() -> None:
+    encoder = make_encoder(SMALL["conv, standardised"], 32, 3).eval()
+    assert torch.isfinite(encoder(torch.full((1, 32, 32, 3), 7, dtype=torch.uint8))).all()
 
 
 def test_conv_needs_whole_strides() -> None:

@@ -92,6 +92,34 @@ def test_what_it_knew_suffers_less_where_plain_images_weigh_more(
     assert missed(20.0) < missed(1.0)
 
 
+def test_a_student_may_standardise_images(
+    teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    facts = distil(
+        teacher, nominal, views, DistilConfig(**CONFIG, standardise=True), tmp_path / "run", tmp_path / "m.safetensors"
+    )
+    model, _ = load_checkpoint(tmp_path / "m.safetensors", "cpu")
+    assert model.config.conv_standardise
+    assert facts["distilled"]["missed"]["views"] < 0.5 * facts["distilled"]["missed"]["views, before"]
+    frames = torch.from_numpy(nominal.frames[0])
+    brighter = (frames * 1.15).to(torch.uint8)
+    untaught = load_checkpoint(tmp_path / "teacher.safetensors", "cpu").model
+
+    def change(model: WorldModel) -> torch.Tensor:
+        return (model.encode(brighter) - model.encode(frames)).square().mean() / model.encode(frames).var(0).mean()
+
+    assert change(model) < 0.1 * change(untaught)
+
+
+def test_a_transformer_cannot_be_told_to_standardise(
+    contract: Contract, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    config = ModelConfig(encoder="vit", vit_width=12, vit_depth=1, latent_dim=16, decoder_channels=16)
+    vit = Checkpoint(WorldModel(contract, config), {})
+    with pytest.raises(ValueError, match=r"'vit' cannot standardise images, expected 'conv'"):
+        distil(vit, nominal, views, DistilConfig(**CONFIG, standardise=True), tmp_path / "run", tmp_path / "m")
+
+
 @pytest.mark.parametrize("at", [("distil", 61), ("predictor", 41)])
 def test_a_killed_run_resumes_to_the_same_weights(
     at: tuple[str, int], teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from wm_planner.perception.pretrained import PretrainedEncoder
 from wm_planner.world_model.config import ModelConfig
 
+_NO_CONTRAST = 0.01  # below this deviation an image is not made to show more
+
 
 class ConvEncoder(nn.Module):
     """Strided convolutions; compact enough to train and run on two CPU cores."""
@@ -25,6 +27,7 @@ class ConvEncoder(nn.Module):
         for width, stride in zip(config.conv_channels, strides):
             layers += [nn.Conv2d(channels, width, stride + 2, stride, padding=1), nn.ReLU()]
             channels = width
+        self.standardise = Standardise(in_channels) if config.conv_standardise else None
         self._early = len(layers) - 2  # before the last convolution, where there are still places to tell apart
         layers += [nn.Flatten(), nn.Linear(channels * side**2, config.conv_hidden), nn.ReLU()]
         self.body = nn.Sequential(*layers)
@@ -32,13 +35,44 @@ class ConvEncoder(nn.Module):
         self.keypoints = Keypoints(config.conv_channels[-2], points) if points else None
         self.project = _projection(config.conv_hidden + 2 * points, config.latent_dim)
 
+    def fit(self, frames: Tensor) -> None:
+        """Learn from frames (N, S, S, C) uint8 what images usually are, where `conv_standardise` asks for it."""
+        if self.standardise is not None:
+            self.standardise.fit(_pixels(frames))
+
     def forward(self, frames: Tensor) -> Tensor:
-        early = self.body[: self._early](_pixels(frames))
+        pixels = _pixels(frames)
+        if self.standardise is not None:
+            pixels = self.standardise(pixels)
+        early = self.body[: self._early](pixels)
         features = self.body[self._early :](early)
         if self.keypoints is None:
             return self.project(features)
         with torch.autocast(frames.device.type, enabled=False):  # a bfloat16 holds a coordinate to half a hundredth
             return self.project(torch.cat([features.float(), self.keypoints(early.float())], 1))
+
+
+class Standardise(nn.Module):
+    """Gives every image the mean and deviation, channel by channel, that images usually have (Reinhard et al., 2001).
+
+    More light then changes nothing, and a floor of another colour little.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("std", torch.ones(channels, 1, 1))
+        self.mean: Tensor
+        self.std: Tensor
+
+    def fit(self, pixels: Tensor) -> None:
+        """From the usual images (N, C, S, S)."""
+        self.mean.copy_(pixels.mean((0, 2, 3))[:, None, None])
+        self.std.copy_(pixels.std((2, 3), correction=0).mean(0)[:, None, None])
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        var, mean = torch.var_mean(pixels, (2, 3), correction=0, keepdim=True)
+        return (pixels - mean) * (self.std * (var + _NO_CONTRAST**2).rsqrt()) + self.mean
 
 
 class Keypoints(nn.Module):

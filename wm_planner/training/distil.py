@@ -17,12 +17,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from wm_planner.data.dataset import Episodes
+from wm_planner.perception.encoder import ConvEncoder
 from wm_planner.training.augment import recoloured
 from wm_planner.training.config import RolloutConfig
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.predictor import PredictorLoss
 from wm_planner.training.probe import probe
-from wm_planner.training.train import calibration, encode_all, require_steps, split
+from wm_planner.training.train import calibration, encode_all, require_steps, some_frames, split
 from wm_planner.world_model.checkpoint import Checkpoint, save_checkpoint
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
@@ -35,6 +36,7 @@ class DistilConfig(RolloutConfig):
     save_every: int = Field(default=250, ge=1, description="steps between resumable checkpoints")
     recolouring: float = Field(default=0.5, ge=0, description="strength of augmentation by light, colours, noise, blur")
     repainting: float = Field(default=0.5, ge=0, le=1, description="strength of augmentation by the colours of things")
+    standardise: bool = Field(default=False, description="have the encoder standardise images, should its teacher not")
     steps: int = Field(default=14000, ge=1)
     batch: int = Field(default=384, ge=4, description="moments: half seen otherwise, a quarter nominally but augmented")
     plain_weight: float = Field(default=1.0, gt=0, description="of the nominal images that are not augmented")
@@ -108,7 +110,10 @@ def distil(
     known = nominal.part(slice(len(other.actions), len(views.actions)))  # the moments of the held-out views
     wanted_of_views = encode_all(model, known).latents
     before = _missed(encode_all(model, held_out).latents, wanted_of_views)
-    loss = DistilLoss(model, training.frames, other.frames, encode_all(model, training).latents, config)
+    taught = encode_all(model, training).latents
+    if config.standardise and not model.config.conv_standardise:
+        model = _standardising(model, some_frames(training, config.seed))
+    loss = DistilLoss(model, training.frames, other.frames, taught, config)
 
     def fit(stage: str, part: nn.Module, loss: Callable[[int], dict[str, Tensor]], steps: int, lr: float) -> int:
         part.requires_grad_(True)
@@ -138,6 +143,16 @@ def distil(
     save_checkpoint(output, model, facts)
     (run / "metrics.json").write_text(json.dumps(facts, indent=2))
     return facts
+
+
+def _standardising(model: WorldModel, frames: Tensor) -> WorldModel:
+    """A model with the same weights whose encoder gives every image the mean and deviation of `frames`."""
+    student = WorldModel(model.contract, model.config.model_copy(update={"conv_standardise": True})).to(model.device)
+    if not isinstance(student.encoder, ConvEncoder):
+        raise ValueError(f"encoder {model.config.encoder!r} cannot standardise images, expected 'conv'")
+    student.load_state_dict(model.state_dict(), strict=False)  # all but what images usually are
+    student.encoder.fit(frames.to(model.device))
+    return student.eval().requires_grad_(False)
 
 
 def _same_moments(nominal: Episodes, views: Episodes) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wm_planner import __version__
 from wm_planner.data.dataset import Episodes
-from wm_planner.perception.encoder import StateEncoder
+from wm_planner.perception.encoder import ConvEncoder, StateEncoder
 from wm_planner.perception.pretrained import PretrainedEncoder
 from wm_planner.training.augment import moved_camera
 from wm_planner.training.calibrate import calibrate, harmless_changes
@@ -33,7 +33,7 @@ from wm_planner.world_model.precision import half_precision
 
 Fit = Callable[..., float]  # `optimise` of one run
 
-_FITTED_FRAMES = 2000  # that a pretrained encoder's components are fitted to
+_FITTED_FRAMES = 2000  # that what an encoder is told of images beforehand is fitted to
 VALIDATION_EPISODES = 20  # at least: the last twentieth of a dataset is never trained on
 
 
@@ -91,8 +91,8 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
 
     if isinstance(model.encoder, StateEncoder):
         model.encoder.fit(torch.from_numpy(training.state).flatten(0, 1).to(model.device))
-    elif isinstance(model.encoder, PretrainedEncoder):
-        model.encoder.fit(_some_frames(training, config.seed).to(model.device))
+    elif isinstance(model.encoder, (ConvEncoder, PretrainedEncoder)):
+        model.encoder.fit(some_frames(training, config.seed).to(model.device))
     if config.objective == "clone":
         seconds, latents = _clone(model, training, config, fit)
     else:
@@ -163,7 +163,7 @@ def _world_model(
     return seconds, latents
 
 
-def _some_frames(episodes: Episodes, seed: int) -> Tensor:
+def some_frames(episodes: Episodes, seed: int) -> Tensor:
     """(N, S, S, C) uint8, of all episodes."""
     frames = episodes.frames.reshape(-1, *episodes.frames.shape[2:])
     which = np.random.default_rng([seed, 6]).choice(len(frames), min(len(frames), _FITTED_FRAMES), replace=False)
