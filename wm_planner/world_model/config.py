@@ -17,7 +17,7 @@ class ModelConfig(BaseModel):
     conv_stem: int = Field(default=2, ge=2, description="stride of the first convolution; the others': 2")
     conv_keypoints: int = Field(default=0, ge=0, description="image points whose coordinates join the features")
     conv_hidden: int = 384
-    conv_standardise: bool = Field(default=False, description="give every image the mean and deviation of the usual")
+    conv_standardise: bool = Field(default=False, description="of images: give each the usual mean and deviation")
     vit_width: int = 192
     vit_depth: int = 12
     vit_heads: int = 3
