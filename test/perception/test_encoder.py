@@ -10,7 +10,6 @@ from wm_planner.world_model.config import ModelConfig
 
 SMALL = {
     "conv": ModelConfig(encoder="conv", conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
-    "conv, wide stem": ModelConfig(conv_stem=4, conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
     "conv, keypoints": ModelConfig(conv_keypoints=4, conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
     "conv, standardised": ModelConfig(conv_standardise=True, conv_channels=(8, 8), conv_hidden=16, latent_dim=5),
     "vit": ModelConfig(encoder="vit", vit_width=12, vit_depth=1, vit_heads=3, vit_patch=8, latent_dim=5),
@@ -97,9 +96,9 @@ def test_an_image_of_one_colour_has_a_latent() -> None:
     assert torch.isfinite(encoder(torch.full((1, 32, 32, 3), 7, dtype=torch.uint8))).all()
 
 
-def test_conv_needs_whole_strides() -> None:
-    with pytest.raises(ValueError, match=r"36.*\(4, 2\)"):
-        make_encoder(SMALL["conv, wide stem"], 36, 3)
+def test_conv_needs_a_side_it_can_halve() -> None:
+    with pytest.raises(ValueError, match=r"side 30 cannot be halved 2 times"):
+        make_encoder(SMALL["conv"], 30, 3)
 
 
 def test_vit_needs_whole_patches() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -18,14 +16,14 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig, image_size: int, in_channels: int) -> None:
         super().__init__()
-        strides = (config.conv_stem, *[2] * (len(config.conv_channels) - 1))
-        side, rest = divmod(image_size, math.prod(strides))
+        side, rest = divmod(image_size, 2 ** len(config.conv_channels))
         if rest:
-            raise ValueError(f"image side {image_size} is not a multiple of the strides {strides} together")
+            halvings = len(config.conv_channels)
+            raise ValueError(f"image side {image_size} cannot be halved {halvings} times, as conv_channels asks")
         layers: list[nn.Module] = []
         channels = in_channels
-        for width, stride in zip(config.conv_channels, strides):
-            layers += [nn.Conv2d(channels, width, stride + 2, stride, padding=1), nn.ReLU()]
+        for width in config.conv_channels:
+            layers += [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.ReLU()]
             channels = width
         self.standardise = Standardise(in_channels) if config.conv_standardise else None
         self._early = len(layers) - 2  # before the last convolution, where there are still places to tell apart

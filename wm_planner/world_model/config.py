@@ -14,7 +14,6 @@ class ModelConfig(BaseModel):
 
     encoder: Literal["conv", "vit", "pretrained", "state"] = "conv"
     conv_channels: tuple[int, ...] = Field(default=(32, 48, 96, 160), min_length=2)
-    conv_stem: int = Field(default=2, ge=2, description="stride of the first convolution; the others': 2")
     conv_keypoints: int = Field(default=0, ge=0, description="image points whose coordinates join the features")
     conv_hidden: int = 384
     conv_standardise: bool = Field(default=False, description="of images: give each the usual mean and deviation")
