@@ -29,11 +29,8 @@ LEAST = {
     },
 }
 ERRORS = {"error at 8 steps / copying the last latent": 0.35, "error at 8 steps / linear dynamics": 0.9}
-MOST = {
-    "panda_reach": ERRORS,
-    "panda_push": ERRORS,
-    "rover_rooms": {**ERRORS, "AUROC of light (harmless)": 0.75, "AUROC of floor colour (harmless)": 0.75},
-}
+UNNOTICED = {"AUROC of light (harmless)": 0.75, "AUROC of floor colour (harmless)": 0.75}
+MOST = {"panda_reach": ERRORS, "panda_push": {**ERRORS, **UNNOTICED}, "rover_rooms": {**ERRORS, **UNNOTICED}}
 
 
 @pytest.fixture(scope="module", params=sorted(LEAST))
@@ -60,7 +57,7 @@ def test_the_report_holds_data_and_figures(sections: tuple[str, list[Section]]) 
     _, done = sections
     report = as_json(done, {"task": "it"})
     assert set(report["sections"]) == {s.name for s in done}
-    assert all(section.figures for section in done if section.name != "contact")
+    assert all(section.figures for section in done)
     for section in report["sections"].values():
         assert section["data"]["seconds"] >= 0
         assert all({"measure", "measured", "target", "passed"} <= set(v) for v in section["verdicts"])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wm_planner.evaluation.verify.classifier import Classifier
+from wm_planner.evaluation.verify.figures import bars
 from wm_planner.evaluation.verify.lab import Lab
 from wm_planner.evaluation.verify.section import Section, Verdict
 from wm_planner.training.probe import positions
@@ -16,6 +17,7 @@ from wm_planner.world_model.model import Context
 
 STEPS = 8
 MOVES = 0.01  # metres that count as moved
+_FAR = {"under 1 mm": 0.0, "1 to 10 mm": 0.001, "1 to 3 cm": MOVES, "over 3 cm": 0.03}  # metres, at least
 _PAIRS = 40_000  # of moments, that the judge is fitted to
 _ASIDE = 0.09  # metres from the object's centre at which passes go at most
 
@@ -40,7 +42,16 @@ def contact(lab: Lab) -> Section:
     )
     guess = judge(_between(begin, predicted)).numpy()
     seen = judge(_between(begin, torch.cat([made.latent for made in passes]))).numpy()
-    truth = np.array([made.moved for made in passes]) > MOVES
+    moved = np.array([made.moved for made in passes])
+    truth = moved > MOVES
+    group = np.digitize(moved, [*_FAR.values()]) - 1
+    shares = {
+        f"{name}, {kind}": float(says[group == k].mean())
+        for k, name in enumerate(_FAR)
+        if (group == k).any()
+        for kind, says in (("predicted", guess), ("seen", seen))
+    }
+    caption = "Passes judged to have moved the object, from what was predicted and what was seen, by how far it went."
     return Section(
         "contact",
         f"{len(truth)} straight passes of {STEPS} steps, three from each state, aimed at and beside the object; moved "
@@ -55,7 +66,9 @@ def contact(lab: Lab) -> Section:
             "judged from what was seen": round(balanced(seen, truth), 4),
             "moved": int(truth.sum()),
             "stayed": int((~truth).sum()),
+            "judged moved": {name: round(share, 4) for name, share in shares.items()},
         },
+        [bars(shares, {}, "share judged to have moved", caption)],
     )
 
 
