@@ -10,6 +10,7 @@ import torch
 
 from wm_planner.configurator.contract import Contract
 from wm_planner.data.dataset import ARRAYS, Episodes
+from wm_planner.training.augment import with_intruders
 from wm_planner.training.distil import DistilConfig, distil
 from wm_planner.training.loop import silent
 from wm_planner.training.train import VALIDATION_EPISODES, encode_all, split
@@ -90,6 +91,31 @@ def test_what_it_knew_suffers_less_where_plain_images_weigh_more(
         return facts["distilled"]["missed"]["nominal"]
 
     assert missed(20.0) < missed(1.0)
+
+
+def test_it_can_be_made_to_be_surprised_by_what_was_never_there(
+    teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    frames = torch.from_numpy(nominal.frames[:, 0])
+    visited = with_intruders(frames[:, None])[:, 0]
+    distil(teacher, nominal, views, DistilConfig(**CONFIG), tmp_path / "first", tmp_path / "first.safetensors")
+    change = {}
+    for weight in (0.0, 1.0):
+        student = load_checkpoint(tmp_path / "first.safetensors", "cpu")
+        config = DistilConfig(**CONFIG, intruder_weight=weight)
+        facts = distil(student, nominal, views, config, tmp_path / f"run_{weight}", tmp_path / "m.safetensors")
+        assert facts["distilled"]["earlier"]["config"]["intruder_weight"] == 0.0
+        model, _ = load_checkpoint(tmp_path / "m.safetensors", "cpu")
+        change[weight] = float((model.encode(visited) - model.encode(frames)).square().mean(-1).median())
+    assert change[1.0] > 2.0 * change[0.0]
+
+
+def test_intruders_need_a_teacher_whose_surprise_is_calibrated(
+    teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"not calibrated, .*wm_planner calibrate"):
+        distil(teacher, nominal, views, DistilConfig(**CONFIG, intruder_weight=1.0), tmp_path / "run", tmp_path / "m")
 
 
 def test_a_student_may_standardise_images(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from wm_planner.training.intruder import intruded
 from wm_planner.training.repaint import repainted
 
 MIXING = 0.2  # of colour channels, standard deviation
@@ -53,6 +54,13 @@ def recoloured(frames: Tensor, recolouring: float, repainting: float) -> Tensor:
         if len(changed):
             images[changed] = change(images[changed], strength)
     return _bytes(images.view(pixels.shape))
+
+
+def with_intruders(frames: Tensor) -> Tensor:
+    """Frames (B, L, S, S, C) uint8 with something in each that was never there. Draws from torch's global generator."""
+    pixels = _pixels(frames)
+    images = pixels.reshape(-1, 3, *pixels.shape[-2:])
+    return _bytes(intruded(images).view(pixels.shape))
 
 
 def _pixels(frames: Tensor) -> Tensor:

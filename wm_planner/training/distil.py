@@ -2,7 +2,8 @@
 
 The encoder as it was is the teacher (Hinton et al., 2015): of one moment seen twice, what it makes of the nominal image
 is what its successor has to make of both. Latents mean what they did, so critic, policy and decoder stay; the predictor
-learns the small ways in which they differ.
+learns the small ways in which they differ. What bears other looks is prone to bear what was never there, too; so it can
+be made to be surprised by that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from wm_planner.data.dataset import Episodes
 from wm_planner.perception.encoder import ConvEncoder
-from wm_planner.training.augment import recoloured
+from wm_planner.training.augment import recoloured, with_intruders
 from wm_planner.training.config import RolloutConfig
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.predictor import PredictorLoss
@@ -27,6 +28,7 @@ from wm_planner.training.train import calibration, encode_all, require_steps, so
 from wm_planner.world_model.checkpoint import Checkpoint, save_checkpoint
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
+from wm_planner.world_model.surprise import HORIZONS, STOP, Calibration
 
 
 class DistilConfig(RolloutConfig):
@@ -38,8 +40,12 @@ class DistilConfig(RolloutConfig):
     repainting: float = Field(default=0.5, ge=0, le=1, description="strength of augmentation by the colours of things")
     standardise: bool = Field(default=False, description="have the encoder standardise images, should its teacher not")
     steps: int = Field(default=14000, ge=1)
-    batch: int = Field(default=384, ge=4, description="moments: half seen otherwise, a quarter nominally but augmented")
+    batch: int = Field(default=384, ge=8, description="moments: half seen otherwise, a quarter nominally but augmented")
     plain_weight: float = Field(default=1.0, gt=0, description="of the nominal images that are not augmented")
+    intruder_weight: float = Field(default=0.0, ge=0, description="of being surprised by what was never there; 0: none")
+    intruder_surprise: float = Field(
+        default=2.0, gt=0, description="that they ought to cause, in thresholds of stopping"
+    )
     lr: float = 5e-4
     predictor_steps: int = Field(default=10000, ge=0)
     predictor_lr: float = 1e-3
@@ -50,14 +56,21 @@ class DistilLoss:
     """Draws moments and returns the loss terms of one optimiser step.
 
     nominal: (N, T+1, S, S, C) uint8; views: (M, T+1, S, S, C) of the first M <= N of these episodes; latents:
-    (N, T+1, D) that the teacher makes of the nominal ones.
+    (N, T+1, D) that the teacher makes of the nominal ones; calibration: of its surprise, where intruders weigh.
     """
 
     def __init__(
-        self, model: WorldModel, nominal: np.ndarray, views: np.ndarray, latents: Tensor, config: DistilConfig
+        self,
+        model: WorldModel,
+        nominal: np.ndarray,
+        views: np.ndarray,
+        latents: Tensor,
+        config: DistilConfig,
+        calibration: Calibration | None = None,
     ) -> None:
         self._model, self._nominal, self._views, self._latents = model, nominal, views, latents
         self._config = config
+        self._startle = _startle(model, calibration, config.intruder_surprise) if calibration else None
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         cfg, model = self._config, self._model
@@ -70,13 +83,30 @@ class DistilLoss:
         nominal, views = self._nominal[ours, index[:half]], self._views[theirs, index[half:]]
         frames = torch.from_numpy(np.concatenate([nominal, views])).to(model.device)
         changed = recoloured(frames[half // 2 :, None], cfg.recolouring, cfg.repainting)[:, 0]
-        seen = torch.cat([frames[: half // 2], changed])
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=half_precision(model.device)):
-            latents = model.encode(seen)
+        latents = self._encode(torch.cat([frames[: half // 2], changed]))
         wanted = self._latents[np.concatenate([ours, theirs]), index]
-        error = (latents.float() - wanted).square().mean(-1) / cfg.batch
+        error = (latents - wanted).square().mean(-1) / cfg.batch
         plain, augmented, otherwise = error.tensor_split((half // 2, half))
-        return {"plain": cfg.plain_weight * plain.sum(), "augmented": augmented.sum(), "views": otherwise.sum()}
+        terms = {"plain": cfg.plain_weight * plain.sum(), "augmented": augmented.sum(), "views": otherwise.sum()}
+        if self._startle is not None:
+            eighth = torch.arange(cfg.batch // 8)
+            visited = torch.cat([eighth, half + eighth])
+            terms["intruders"] = cfg.intruder_weight * self._unnoticed(frames[visited], wanted[visited], self._startle)
+        return terms
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        model = self._model
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=half_precision(model.device)):
+            return model.encode(frames).float()
+
+    def _unnoticed(self, frames: Tensor, wanted: Tensor, startle: Tensor) -> Tensor:
+        """How far intruders are from the surprise they ought to cause, from 0 to 1, in frames (2 N, S, S, C): the first
+        half nominal, the others seen otherwise, which are augmented besides.
+        """
+        plain, otherwise = with_intruders(frames[:, None]).chunk(2)
+        otherwise = recoloured(otherwise, self._config.recolouring, self._config.repainting)
+        change = self._encode(torch.cat([plain, otherwise])[:, 0]) - wanted
+        return (1.0 - (change @ startle).square().sum(-1)).clamp(min=0.0).square().mean()
 
 
 def distil(
@@ -98,7 +128,8 @@ def distil(
         The facts stored in the checkpoint: the teacher's, how well its latents are met, and validation metrics.
 
     Raises:
-        ValueError: the two are not of the same moments, or too short.
+        ValueError: the two are not of the same moments, or too short; or intruders are to surprise a teacher whose
+            surprise is not calibrated.
     """
     _same_moments(nominal, views)
     require_steps(nominal, config.rollout_length)
@@ -113,7 +144,7 @@ def distil(
     taught = encode_all(model, training).latents
     if config.standardise and not model.config.conv_standardise:
         model = _standardising(model, some_frames(training, config.seed))
-    loss = DistilLoss(model, training.frames, other.frames, taught, config)
+    loss = DistilLoss(model, training.frames, other.frames, taught, config, _calibration(facts, config))
 
     def fit(stage: str, part: nn.Module, loss: Callable[[int], dict[str, Tensor]], steps: int, lr: float) -> int:
         part.requires_grad_(True)
@@ -127,6 +158,7 @@ def distil(
     rollouts = PredictorLoss(model, latents, config)
     seconds["predictor"] = fit("predictor", model.predictor, rollouts, config.predictor_steps, config.predictor_lr)
     met = encode_all(model, validation)
+    earlier = {"earlier": facts["distilled"]} if "distilled" in facts else {}
     facts["distilled"] = {
         "config": config.model_dump(mode="json"),
         "seconds": seconds,
@@ -137,6 +169,7 @@ def distil(
             "views": _missed(encode_all(model, held_out).latents, wanted_of_views),
             "nominal": _missed(met.latents, wanted),
         },
+        **earlier,
     }
     facts["validation"] = probe(model, latents, training, met, validation)
     facts["surprise"] = calibration(model, validation, met, "play")
@@ -153,6 +186,25 @@ def _standardising(model: WorldModel, frames: Tensor) -> WorldModel:
     student.load_state_dict(model.state_dict(), strict=False)  # all but what images usually are
     student.encoder.fit(frames.to(model.device))
     return student.eval().requires_grad_(False)
+
+
+def _calibration(facts: dict, config: DistilConfig) -> Calibration | None:
+    """Of the teacher's surprise, where it is needed."""
+    if not config.intruder_weight:
+        return None
+    if "surprise" not in facts:
+        raise ValueError(
+            "the surprise of the model to distil is not calibrated, expected so for intruder_weight; run "
+            "`wm_planner calibrate` on it first"
+        )
+    return Calibration.model_validate(facts["surprise"])
+
+
+def _startle(model: WorldModel, calibration: Calibration, wanted: float) -> Tensor:
+    """Matrix (D, D + J): a change of latents whose surprise is `wanted` stops becomes a vector of norm 1."""
+    size = model.config.latent_dim + len(model.contract.joints.names)
+    whitening = calibration.matrices(size)[min(HORIZONS)][: model.config.latent_dim].to(model.device)
+    return whitening / (wanted * calibration.threshold(STOP) * size**0.5)
 
 
 def _same_moments(nominal: Episodes, views: Episodes) -> None:
