@@ -35,6 +35,5 @@ def intruded(images: Tensor) -> Tensor:
     alike = (colour - hidden).abs().amax(1, keepdim=True) < CONTRAST
     colour = torch.where(alike, (hidden + 0.5) % 1.0, colour)
     tilt = _SHADING * (2.0 * torch.rand(n, 1, 1, 1, device=device) - 1.0)
-    return torch.where(inside, colour[..., None, None] * (1.0 + tilt * v.unsqueeze(1).clamp(-1.0, 1.0)), images).clamp(
-        0, 1
-    )
+    painted = colour[..., None, None] * (1.0 + tilt * v.unsqueeze(1).clamp(-1.0, 1.0))
+    return torch.where(inside, painted.clamp(0.0, 1.0), images)
