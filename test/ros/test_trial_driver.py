@@ -1,4 +1,4 @@
-"""The trial driver's service calls, to a simulator that comes late or never."""
+"""What the trial driver waits for: a simulator that comes late or never, a planner that does not see yet."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import PointStamped
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from wm_planner.ros import trial_driver
+from wm_planner.ros import qos, trial_driver
+from wm_planner.ros.status import State, status_message
 from wm_planner.ros.trial_driver import TrialDriver
 from wm_planner.sim.tasks import get_task
 
@@ -31,6 +34,22 @@ class Sim(Node):
     def _answer(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = True, "at last"
         return response
+
+
+class Blind(Node):
+    """A planner that gets no images for half a second, and ground truth."""
+
+    def __init__(self, context: Any) -> None:
+        super().__init__("planner", context=context)
+        self._status = self.create_publisher(DiagnosticStatus, "~/status", 10)
+        self._truth = self.create_publisher(PointStamped, "sim/ground_truth/tool", qos.STATE)
+        self.statuses = 0
+        self.create_timer(0.05, self._tell)
+
+    def _tell(self) -> None:
+        self.statuses += 1
+        self._truth.publish(PointStamped())
+        self._status.publish(status_message("planner", State.IDLE, "no goal", self.statuses < 10, {}))
 
 
 @pytest.fixture
@@ -52,6 +71,15 @@ def test_a_request_nobody_heard_is_made_again(driver: TrialDriver) -> None:
     finally:
         timer.join()
         began[0].close()
+
+
+def test_a_planner_that_does_not_see_yet_is_waited_for(driver: TrialDriver) -> None:
+    planner = Spinner(Blind)
+    try:
+        driver.wait_until_ready()
+        assert planner.node.statuses >= 10
+    finally:
+        planner.close()
 
 
 def test_a_service_that_is_not_there_is_named(driver: TrialDriver) -> None:

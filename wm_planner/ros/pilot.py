@@ -215,7 +215,8 @@ class Pilot:
         elif not self._lockstep and self.worker.goal is not None:
             still = steady - self._clock[1]
             if still > self.settings.sensor_timeout:
-                self.fault(f"/clock has stood still for {still:.1f} s; is the simulation paused or gone?")
+                what = f"has stood still for {still:.1f} s" if now else "has not begun"
+                self.fault(f"/clock {what}; is the simulation paused or gone?")
 
     def state(self) -> tuple[State, str, bool]:
         """State, what to say about it, and whether that is a warning."""

@@ -46,6 +46,7 @@ class TrialDriver(Node):
         super().__init__("trial_driver")
         self._task, self._contract = task, load_contract(task.contract)
         self._status: dict[str, str] = {}
+        self._well = False
         self._truth: tuple[float, np.ndarray] | None = None
         self._camera: np.ndarray | None = None
         self._imagined: np.ndarray | None = None
@@ -59,15 +60,18 @@ class TrialDriver(Node):
             self.create_subscription(Image, "planner/imagined", self._on_imagined, qos.SENSOR)
 
     def wait_until_ready(self) -> None:
-        """Wait for simulator and planner.
+        """Wait for simulator and planner, and until the one hears the other: DDS may take seconds to introduce them.
 
         Raises:
             TimeoutError: says what is missing.
             RuntimeError: the planner cannot configure; says why.
         """
-        active = ("idle", "planning", "reached", "stopped")
         self._wait(lambda: self._truth is not None, _START_TIMEOUT, "ground truth from the simulator")
-        self._wait(lambda: self._status.get("state") in active, _START_TIMEOUT, "an active planner on planner/status")
+        self._wait(
+            lambda: self._well and self._status["state"] in ("idle", "planning", "reached"),
+            _START_TIMEOUT,
+            "an active planner on planner/status that receives camera and joints",
+        )
 
     def run(
         self,
@@ -157,6 +161,7 @@ class TrialDriver(Node):
             rclpy.spin_once(self, timeout_sec=0.1)
 
     def _on_status(self, message: DiagnosticStatus) -> None:
+        self._well = message.level == DiagnosticStatus.OK
         self._status = {"message": message.message, **{pair.key: pair.value for pair in message.values}}
 
     def _on_point(self, message: PointStamped) -> None:

@@ -30,6 +30,13 @@ def test_a_clock_that_jumps_back_starts_afresh_towards_the_same_goal(moving: Cal
     assert scene.value("goal") == "joints"
 
 
+def test_a_clock_that_has_not_begun_is_waited_for(start: Callable[..., Scene]) -> None:
+    scene = start(use_sim_time=True, sensors=False, sensor_timeout=1.0)
+    scene.set_goal()
+    scene.wait_for_status("stopped", "/clock has not begun")
+    scene.assert_last_command_is_zero()
+
+
 def test_a_clock_that_stands_still_stops_the_robot(moving: Callable[..., Scene]) -> None:
     scene = moving(use_sim_time=True, prepare=_on_simulated_time, sensor_timeout=1.0)
     scene.sensors.close()
