@@ -7,6 +7,8 @@ it stands still, as on a robot.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -47,20 +49,26 @@ def recoloured(frames: Tensor, recolouring: float, repainting: float) -> Tensor:
     """`augment` without the movement of the camera."""
     if recolouring == repainting == 0:
         return frames
-    pixels = _pixels(frames)
-    images = pixels.reshape(-1, 3, *pixels.shape[-2:])
-    for share, change, strength in ((1 / 2, repainted, repainting), (2 / 3, _photometric, recolouring)):
-        changed = _some(len(images), share if strength else 0.0, images.device)
-        if len(changed):
-            images[changed] = change(images[changed], strength)
-    return _bytes(images.view(pixels.shape))
+
+    def some_recoloured(images: Tensor) -> Tensor:
+        for share, change, strength in ((1 / 2, repainted, repainting), (2 / 3, _photometric, recolouring)):
+            changed = _some(len(images), share if strength else 0.0, images.device)
+            if len(changed):
+                images[changed] = change(images[changed], strength)
+        return images
+
+    return _imagewise(frames, some_recoloured)
 
 
 def with_intruders(frames: Tensor) -> Tensor:
     """Frames (B, L, S, S, C) uint8 with something in each that was never there. Draws from torch's global generator."""
+    return _imagewise(frames, intruded)
+
+
+def _imagewise(frames: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Frames (B, L, S, S, C) uint8 after a change of images (N, 3, S, S) in [0, 1], one for each camera and moment."""
     pixels = _pixels(frames)
-    images = pixels.reshape(-1, 3, *pixels.shape[-2:])
-    return _bytes(intruded(images).view(pixels.shape))
+    return _bytes(change(pixels.reshape(-1, 3, *pixels.shape[-2:])).view(pixels.shape))
 
 
 def _pixels(frames: Tensor) -> Tensor:
