@@ -20,6 +20,7 @@ COMMANDS = [
     "convert",
     "train",
     "distil",
+    "refine",
     "calibrate",
     "evaluate",
     "verify",
@@ -36,16 +37,19 @@ def test_every_command_explains_itself(command: str) -> None:
 
 def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     data, model, report = tmp_path / "play.h5", tmp_path / "m.safetensors", tmp_path / "report.json"
-    nominal, views, distilled = tmp_path / "nominal.h5", tmp_path / "views.h5", tmp_path / "d.safetensors"
+    nominal, views = tmp_path / "nominal.h5", tmp_path / "views.h5"
+    distilled, refined = tmp_path / "d.safetensors", tmp_path / "r.safetensors"
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "threads: 1\njepa_steps: 2\njepa_batch: 4\npredictor_steps: 2\nrollout_batch: 4\n"
         "critic_steps: 2\npolicy_steps: 2\nheads_batch: 8\ndecoder_steps: 2\n"
         "model: {conv_channels: [8, 8, 8, 8], conv_hidden: 16, latent_dim: 16, predictor_width: 32, head_width: 32}\n"
     )
-    (tmp_path / "distil.yaml").write_text("steps: 2\nbatch: 8\n")
+    (tmp_path / "distil.yaml").write_text("steps: 2\nbatch: 8\npredictor_steps: 2\n")
+    (tmp_path / "refine.yaml").write_text("predictor_steps: 2\npredictor_muon_lr: 0.02\n")
     play = ["collect", "--task", "panda_push", "--steps", "20", "--output"]
     distil = ["--views", str(views), "--run", str(tmp_path / "d"), "--config", str(tmp_path / "distil.yaml")]
+    refine = ["--run", str(tmp_path / "r"), "--config", str(tmp_path / "refine.yaml")]
     small = ["--checkpoint", str(model), "--set", "horizon=2", "--set", "solver.samples=4", "--set", "solver.elites=2"]
     commands = [
         [*play, str(data), "--episodes", "23"],
@@ -55,8 +59,9 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         ["collect", "--task", "panda_push", "--episodes", "2", "--steps", "8", "--output", str(nominal), *small[:2]],
         ["calibrate", "--checkpoint", str(model), "--data", str(nominal)],
         ["distil", "--checkpoint", str(model), "--data", str(data), *distil, "--output", str(distilled)],
+        ["refine", "--checkpoint", str(distilled), "--data", str(data), *refine, "--output", str(refined)],
         ["inspect", str(data)],
-        ["inspect", str(distilled)],
+        ["inspect", str(refined)],
     ]
     for command in commands:
         result = runner.invoke(app, command)
@@ -78,7 +83,11 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         (["train", "--data", "nowhere.h5"], "no dataset at nowhere.h5"),
         (
             ["distil", "--checkpoint", "m", "--data", "d", "--views", "v", "--run", "r", "--output", "m"],
-            "output m is the model whose latents are to be kept, expected another file",
+            "output m is the model that is to be trained further, expected another file",
+        ),
+        (
+            ["refine", "--checkpoint", "r/model.safetensors", "--data", "d", "--run", "r"],
+            "output r/model.safetensors is the model that is to be trained further, expected another file",
         ),
         (["inspect", "nowhere.safetensors"], "no checkpoint at nowhere.safetensors"),
         (["inspect", "nowhere.yaml"], "no contract file at nowhere.yaml"),

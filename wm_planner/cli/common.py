@@ -94,6 +94,18 @@ def agent_config(settings: list[str]) -> AgentConfig:
     return AgentConfig.model_validate(data)
 
 
+def output_path(output: Path | None, run: Path, checkpoint: Path) -> Path:
+    """Where a model goes that is made from `checkpoint` in `run`.
+
+    Raises:
+        ValueError: into the file it is made from, from which a killed run could then not be resumed.
+    """
+    path = output or run / "model.safetensors"
+    if path.resolve() == checkpoint.resolve():
+        raise ValueError(f"output {path} is the model that is to be trained further, expected another file")
+    return path
+
+
 def write_json(path: Path | None, data: dict) -> None:
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)

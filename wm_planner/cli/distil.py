@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from wm_planner.cli.common import by_stage, clean_errors, console, progress_bar
+from wm_planner.cli.common import by_stage, clean_errors, console, output_path, progress_bar
 
 
 @clean_errors
@@ -29,9 +29,7 @@ def distil(
 
     keep_freed_memory()
     settings = DistilConfig.model_validate(yaml.safe_load(config.read_text()) or {} if config else {})
-    path = output or run / "model.safetensors"
-    if path.resolve() == checkpoint.resolve():
-        raise ValueError(f"output {path} is the model whose latents are to be kept, expected another file")
+    path = output_path(output, run, checkpoint)
     nominal = read_episodes(data)
     teacher = load_checkpoint(checkpoint, expected=nominal.contract)
     with progress_bar() as bar:

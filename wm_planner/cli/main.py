@@ -13,6 +13,7 @@ from wm_planner.cli.distil import distil
 from wm_planner.cli.evaluate import evaluate
 from wm_planner.cli.inspect import inspect
 from wm_planner.cli.record import record
+from wm_planner.cli.refine import refine
 from wm_planner.cli.train import train
 from wm_planner.cli.up import up
 from wm_planner.cli.verify import verify
@@ -20,7 +21,7 @@ from wm_planner.cli.verify import verify
 app = typer.Typer(
     help="Plan with a learned world model on ROS 2.", no_args_is_help=True, pretty_exceptions_show_locals=False
 )
-for command in (demo, up, collect, record, convert, train, distil, calibrate, evaluate, verify, bench, inspect):
+for command in (demo, up, collect, record, convert, train, distil, refine, calibrate, evaluate, verify, bench, inspect):
     app.command()(command)
 
 

@@ -15,8 +15,11 @@ class RolloutConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     seed: int = 0
-    predictor_steps: int = 6000
+    threads: int = Field(default=1, ge=1)
+    save_every: int = Field(default=250, ge=1, description="steps between resumable checkpoints")
+    predictor_steps: int = Field(default=6000, ge=0)
     predictor_lr: float = 3e-4
+    predictor_muon_lr: float = Field(default=0.0, ge=0, description="of its square matrices, by Muon; 0: AdamW's")
     rollout_batch: int = 64
     rollout_length: int = 10
 
@@ -31,7 +34,6 @@ class TrainConfig(RolloutConfig):
     model: ModelConfig = ModelConfig()
     device: str = "auto"
     threads: int = Field(default=2, ge=1)
-    save_every: int = Field(default=250, ge=1, description="steps between resumable checkpoints")
 
     # Stage 1: JEPA, end to end from pixels and joints.
     recolouring: float = Field(default=0.5, ge=0, description="strength of augmentation by light, colours, noise, blur")

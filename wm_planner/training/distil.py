@@ -8,24 +8,21 @@ be made to be surprised by that.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from wm_planner.data.dataset import Episodes
 from wm_planner.perception.encoder import ConvEncoder
 from wm_planner.training.augment import recoloured, with_intruders
 from wm_planner.training.config import RolloutConfig
 from wm_planner.training.loop import Progress, optimise, silent
-from wm_planner.training.predictor import PredictorLoss
-from wm_planner.training.probe import probe
-from wm_planner.training.train import calibration, encode_all, require_steps, some_frames, split
-from wm_planner.world_model.checkpoint import Checkpoint, save_checkpoint
+from wm_planner.training.predictor import fit_predictor
+from wm_planner.training.train import encode_all, finish, require_steps, some_frames, split
+from wm_planner.world_model.checkpoint import Checkpoint
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
 from wm_planner.world_model.surprise import HORIZONS, STOP, Calibration
@@ -34,8 +31,6 @@ from wm_planner.world_model.surprise import HORIZONS, STOP, Calibration
 class DistilConfig(RolloutConfig):
     """Budgets are in optimiser steps, as in TrainConfig."""
 
-    threads: int = Field(default=1, ge=1)
-    save_every: int = Field(default=250, ge=1, description="steps between resumable checkpoints")
     recolouring: float = Field(default=0.5, ge=0, description="strength of augmentation by light, colours, noise, blur")
     repainting: float = Field(default=0.5, ge=0, le=1, description="strength of augmentation by the colours of things")
     standardise: bool = Field(default=False, description="have the encoder standardise images, should its teacher not")
@@ -47,7 +42,7 @@ class DistilConfig(RolloutConfig):
         default=2.0, gt=0, description="that they ought to cause, in thresholds of stopping"
     )
     lr: float = 5e-4
-    predictor_steps: int = Field(default=10000, ge=0)
+    predictor_steps: int = 10000
     predictor_lr: float = 1e-3
     rollout_batch: int = 128
 
@@ -146,36 +141,27 @@ def distil(
         model = _standardising(model, some_frames(training, config.seed))
     loss = DistilLoss(model, training.frames, other.frames, taught, config, _calibration(facts, config))
 
-    def fit(stage: str, part: nn.Module, loss: Callable[[int], dict[str, Tensor]], steps: int, lr: float) -> int:
-        part.requires_grad_(True)
-        seconds = optimise(stage, part, [*part.parameters()], loss, steps, lr, run, config.save_every, progress)
-        part.requires_grad_(False)
-        return round(seconds)
-
     # In evaluation mode: batches of mixed images are not to move the normalisation of the latents.
-    seconds = {"encoder": fit("distil", model.encoder, loss, config.steps, config.lr)}
+    encoder = model.encoder.requires_grad_(True)
+    parameters = [*encoder.parameters()]
+    seconds = optimise("distil", encoder, parameters, loss, config.steps, config.lr, run, config.save_every, progress)
+    encoder.requires_grad_(False)
     latents = encode_all(model, training)
-    rollouts = PredictorLoss(model, latents, config)
-    seconds["predictor"] = fit("predictor", model.predictor, rollouts, config.predictor_steps, config.predictor_lr)
-    met = encode_all(model, validation)
+    further = fit_predictor(model, latents, config, run, progress)
     earlier = {"earlier": facts["distilled"]} if "distilled" in facts else {}
     facts["distilled"] = {
         "config": config.model_dump(mode="json"),
-        "seconds": seconds,
+        "seconds": {"encoder": round(seconds), "predictor": round(further)},
         "episodes": list(training.actions.shape[:2]),
         "episodes of views": len(other.actions),
         "missed": {
             "views, before": before,
             "views": _missed(encode_all(model, held_out).latents, wanted_of_views),
-            "nominal": _missed(met.latents, wanted),
+            "nominal": _missed(encode_all(model, validation).latents, wanted),
         },
         **earlier,
     }
-    facts["validation"] = probe(model, latents, training, met, validation)
-    facts["surprise"] = calibration(model, validation, met, "play")
-    save_checkpoint(output, model, facts)
-    (run / "metrics.json").write_text(json.dumps(facts, indent=2))
-    return facts
+    return finish(model, facts, latents, training, validation, run, output)
 
 
 def _standardising(model: WorldModel, frames: Tensor) -> WorldModel:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from wm_planner.training.optimiser import Optimisers, make_optimisers
 from wm_planner.world_model.checkpoint import load_tensors, save_tensors
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -29,8 +30,9 @@ def optimise(
     run: Path,
     save_every: int,
     progress: Progress,
+    muon_lr: float = 0.0,
 ) -> float:
-    """Minimise the sum of `loss(step)`'s terms with AdamW and a warmed-up cosine schedule.
+    """Minimise the sum of `loss(step)`'s terms with a warmed-up cosine schedule; see `make_optimisers`.
 
     A killed run continues from `run/<stage>.safetensors`. `loss` must draw its randomness from `step`, so
     that a resumed run sees the batches it would have seen.
@@ -38,7 +40,7 @@ def optimise(
     Returns:
         Seconds this stage has taken, over all its runs.
     """
-    optimiser = torch.optim.AdamW(parameters, lr, weight_decay=1e-3)
+    optimisers = make_optimisers(parameters, lr, muon_lr)
     warmup = max(1, min(200, steps // 10))
 
     def schedule(step: int) -> float:
@@ -46,46 +48,51 @@ def optimise(
         return min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * cosine)
 
     path = run / f"{stage}.safetensors"
-    start, spent = _resume(path, module, optimiser) if path.is_file() else (0, 0.0)
+    start, spent = _resume(path, module, optimisers) if path.is_file() else (0, 0.0)
+    peaks = [(group, group["lr"]) for optimiser in optimisers.values() for group in optimiser.param_groups]
     began = time.monotonic()
     writer = SummaryWriter(str(run / "tensorboard"))
     for step in range(start, steps):
-        for group in optimiser.param_groups:
-            group["lr"] = lr * schedule(step)
+        for group, peak in peaks:
+            group["lr"] = peak * schedule(step)
         terms = loss(step)
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
             values = {k: float(v.detach()) for k, v in terms.items()}
             raise FloatingPointError(f"{stage} step {step}: loss is {values}; lower the learning rate")
-        optimiser.zero_grad(set_to_none=True)
+        for parameter in parameters:
+            parameter.grad = None
         total.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
+        for optimiser in optimisers.values():
+            optimiser.step()
         if step % 20 == 0 or step + 1 == steps:
             values = {k: float(v.detach()) for k, v in terms.items()}
             for name, value in values.items():
                 writer.add_scalar(f"{stage}/{name}", value, step)
             progress(stage, step + 1, steps, values)
         if (step + 1) % save_every == 0 or step + 1 == steps:
-            _save(path, module, optimiser, step + 1, spent + time.monotonic() - began)
+            _save(path, module, optimisers, step + 1, spent + time.monotonic() - began)
     writer.close()
     return spent + time.monotonic() - began
 
 
-def _save(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, step: int, seconds: float) -> None:
+def _save(path: Path, module: nn.Module, optimisers: Optimisers, step: int, seconds: float) -> None:
     tensors = {f"module.{k}": v for k, v in module.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{k}": v for k, v in state.items()}
+    for name, optimiser in optimisers.items():
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"{name}.{index}.{k}": v for k, v in state.items()}
     save_tensors(path, tensors, {"step": str(step), "seconds": f"{seconds:.1f}"})
 
 
-def _resume(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
+def _resume(path: Path, module: nn.Module, optimisers: Optimisers) -> tuple[int, float]:
     tensors, metadata = load_tensors(path)
     module.load_state_dict({k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")})
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimiser."):
-            _, index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    for kind, optimiser in optimisers.items():
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith(f"{kind}."):
+                _, index, name = key.split(".")
+                state.setdefault(int(index), {})[name] = value
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return int(metadata["step"]), float(metadata["seconds"])

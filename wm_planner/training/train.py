@@ -24,7 +24,7 @@ from wm_planner.training.hindsight import attempt_ends
 from wm_planner.training.jepa import JEPALoss
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.policy import PolicyLoss
-from wm_planner.training.predictor import Latents, PredictorLoss
+from wm_planner.training.predictor import Latents, fit_predictor
 from wm_planner.training.probe import HORIZONS, probe
 from wm_planner.training.stitch import StitchLoss
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
@@ -96,20 +96,35 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
     if config.objective == "clone":
         seconds, latents = _clone(model, training, config, fit)
     else:
-        seconds, latents = _world_model(model, training, config, fit, progress)
+        seconds, latents = _world_model(model, training, config, fit, run, progress)
     if config.camera_motion:
         latents = encode_all(model, training)
 
-    held_out = encode_all(model, validation)
     facts = {
         "version": __version__,
         "task": episodes.contract.name,
         "seconds": {stage: round(value) for stage, value in seconds.items()},
         "config": config.model_dump(mode="json"),
         "episodes": list(training.actions.shape[:2]),
-        "surprise": calibration(model, validation, held_out, "play"),
-        "validation": probe(model, latents, training, held_out, validation),
     }
+    return finish(model, facts, latents, training, validation, run, output)
+
+
+def finish(
+    model: WorldModel, facts: dict, latents: Latents, training: Episodes, validation: Episodes, run: Path, output: Path
+) -> dict:
+    """Measure a trained model on what it was not trained on, calibrate its surprise there, and write it.
+
+    Args:
+        facts: what is known of it; validation metrics and calibration are added.
+        latents: of the training episodes.
+
+    Returns:
+        The facts stored in the checkpoint.
+    """
+    held_out = encode_all(model, validation)
+    facts["validation"] = probe(model, latents, training, held_out, validation)
+    facts["surprise"] = calibration(model, validation, held_out, "play")
     save_checkpoint(output, model, facts)
     (run / "metrics.json").write_text(json.dumps(facts, indent=2))
     return facts
@@ -131,7 +146,7 @@ def _policy(model: WorldModel, latents: Latents, training: Episodes, config: Tra
 
 
 def _world_model(
-    model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit, progress: Progress
+    model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit, run: Path, progress: Progress
 ) -> tuple[dict[str, float], Latents]:
     """All stages; returns the seconds each took, and the latents that all but the first were trained on."""
     seconds: dict[str, float] = {}
@@ -145,10 +160,7 @@ def _world_model(
         seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr)
 
     latents = encode_all(model, training, config.camera_motion)
-    rollouts = PredictorLoss(model, latents, config)
-    seconds["predictor"] = fit(
-        "predictor", model, [*model.predictor.parameters()], rollouts, config.predictor_steps, config.predictor_lr
-    )
+    seconds["predictor"] = fit_predictor(model, latents, config, run, progress)
     ends, parameters = attempt_ends(training.attempts), [*model.critic.parameters()]
     critic = CriticLoss(model, latents, ends, config)
     seconds["critic"] = fit("critic", model, parameters, critic, config.critic_steps, config.heads_lr)

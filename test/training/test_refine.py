@@ -1,0 +1,86 @@
+"""Refinement: a predictor learns on from play, and nothing else changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wm_planner.configurator.contract import Contract
+from wm_planner.data.dataset import Episodes
+from wm_planner.training.config import RolloutConfig
+from wm_planner.training.refine import refine
+from wm_planner.training.train import VALIDATION_EPISODES
+from wm_planner.world_model.checkpoint import load_checkpoint, load_tensors, save_checkpoint
+from wm_planner.world_model.config import ModelConfig
+from wm_planner.world_model.model import WorldModel
+
+CONFIG = {
+    **{"predictor_steps": 120, "predictor_lr": 3e-3, "predictor_muon_lr": 0.02, "save_every": 50},
+    **{"rollout_batch": 16, "rollout_length": 4},
+}
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.fixture(scope="module")
+def play(contract: Contract) -> Episodes:
+    """A bright square that moves to the right, faster and slower; the joints say where it is."""
+    rng = np.random.default_rng(0)
+    n, t = VALIDATION_EPISODES + 12, 20
+    actions = rng.uniform(-1, 1, (n, t, 2)).astype(np.float32)
+    place = 0.2 + 0.03 * np.concatenate([np.zeros((n, 1)), (1 + actions[..., 0]).cumsum(1)], 1).clip(0, 20)
+    frames = np.full((n, t + 1, 32, 32, 3), 40, np.uint8)
+    for i, j in np.ndindex(n, t + 1):
+        x = int(32 * place[i, j])
+        frames[i, j, 12:20, x : x + 6] = (220, 60, 30)
+    joints = np.repeat(place[..., None], 7, -1).astype(np.float32)
+    return Episodes(frames, joints, actions, np.zeros((n, t + 1, 7), np.float32), np.zeros((n, t), np.int32), contract)
+
+
+@pytest.fixture
+def checkpoint(contract: Contract, small_config: ModelConfig, play: Episodes, tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    path, model = tmp_path / "before.safetensors", WorldModel(contract, small_config)
+    with torch.no_grad():
+        for _ in range(100):  # brings latents to unit variance
+            model.encode(torch.from_numpy(play.frames[:, 0]))
+    save_checkpoint(path, model, {"task": "panda_push", "distilled": {"seconds": 1}})
+    return path
+
+
+def test_the_predictor_learns_and_nothing_else_changes(checkpoint: Path, play: Episodes, tmp_path: Path) -> None:
+    output = tmp_path / "after.safetensors"
+    facts = refine(load_checkpoint(checkpoint, "cpu"), play, RolloutConfig(**CONFIG), tmp_path / "run", output)
+    errors = facts["validation"]
+    assert errors["open_loop"]["4"] < 0.8 * errors["copy_last"]["4"]
+    before, after = load_tensors(checkpoint)[0], load_tensors(output)[0]
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"predictor"}
+    stored = load_checkpoint(output, "cpu").facts
+    assert stored["task"] == "panda_push" and stored["distilled"] == {"seconds": 1}
+    assert stored["refined"][0]["episodes"] == [12, 20] and "surprise" in stored
+    again = refine(load_checkpoint(output, "cpu"), play, RolloutConfig(**CONFIG), tmp_path / "more", tmp_path / "m")
+    assert len(again["refined"]) == 2
+
+
+def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, play: Episodes, tmp_path: Path) -> None:
+    def kill(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
+        if done == 61:
+            raise _Killed
+
+    def run(name: str, **more) -> dict[str, torch.Tensor]:
+        output = tmp_path / f"{name}.safetensors"
+        refine(load_checkpoint(checkpoint, "cpu"), play, RolloutConfig(**CONFIG), tmp_path / name, output, **more)
+        return load_tensors(output)[0]
+
+    whole = run("whole")
+    with pytest.raises(_Killed):
+        run("killed", progress=kill)
+    assert load_tensors(tmp_path / "killed" / "predictor.safetensors")[1]["step"] == "50"
+    resumed = run("killed")
+    assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []

@@ -1,0 +1,49 @@
+"""A last stage, over a trained model: its predictor learns on, for longer or from more play; all else stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from wm_planner.data.dataset import Episodes
+from wm_planner.training.config import RolloutConfig
+from wm_planner.training.loop import Progress, silent
+from wm_planner.training.predictor import fit_predictor
+from wm_planner.training.train import encode_all, finish, require_steps, split
+from wm_planner.world_model.checkpoint import Checkpoint
+
+
+def refine(
+    checkpoint: Checkpoint,
+    episodes: Episodes,
+    config: RolloutConfig,
+    run: Path,
+    output: Path,
+    progress: Progress = silent,
+) -> dict:
+    """Train the predictor of `checkpoint` on the latents that its encoder makes of `episodes`; write `output`.
+
+    Args:
+        run: keeps resumable state.
+
+    Returns:
+        The facts stored in the checkpoint: those it had, how it was refined, and validation metrics.
+
+    Raises:
+        ValueError: episodes are too few or too short.
+    """
+    require_steps(episodes, config.rollout_length)
+    torch.set_num_threads(config.threads)
+    run.mkdir(parents=True, exist_ok=True)
+    model, facts = checkpoint
+    training, validation = split(episodes)
+    latents = encode_all(model, training)
+    seconds = fit_predictor(model, latents, config, run, progress)
+    refined = {
+        "config": config.model_dump(mode="json"),
+        "seconds": round(seconds),
+        "episodes": list(training.actions.shape[:2]),
+    }
+    facts["refined"] = [*facts.get("refined", []), refined]
+    return finish(model, facts, latents, training, validation, run, output)
