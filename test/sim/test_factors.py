@@ -105,3 +105,14 @@ def test_a_painted_rover_still_shows_its_front() -> None:
     randomisation.undo()
     assert colours() == (body, front)
     env.close()
+
+
+def test_some_randomised_images_show_a_background() -> None:
+    env = Environment(get_task("panda_reach"))
+    randomisation, walls = Randomisation(env), []
+    for seed in range(40):
+        randomisation.draw(np.random.default_rng(seed))
+        walls.append(env.world.client.getVisualShapeData(env.world.scenery.walls[0])[0][7])
+    covered = sum(colour == (1.0, 1.0, 1.0, 1.0) for colour in walls)
+    assert 4 < covered < 24 and len(set(walls)) == 2  # walls have their own colour else
+    env.close()

@@ -83,15 +83,23 @@ def _unit(rng: np.random.Generator) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def _background(env: Environment, rng: np.random.Generator) -> None:
-    client, scenery = env.world.client, env.world.scenery
-    blobs = cv2.resize(rng.uniform(0.1, 0.6, (12, 12, 3)).astype(np.float32), (256, 256), interpolation=cv2.INTER_CUBIC)
+def _blobs(env: Environment, rng: np.random.Generator, across: int = 12) -> int:
+    """A texture of as many coloured blobs across; PyBullet keeps it for good."""
+    colours = rng.uniform(0.1, 0.6, (across, across, 3)).astype(np.float32)
+    blobs = cv2.resize(colours, (256, 256), interpolation=cv2.INTER_CUBIC)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "texture.png"
         cv2.imwrite(str(path), (255 * blobs.clip(0, 1)).astype(np.uint8))
-        texture = client.loadTexture(str(path))
-    for body in (scenery.floor, *scenery.walls):
-        client.changeVisualShape(body, -1, rgbaColor=(1, 1, 1, 1), textureUniqueId=texture)
+        return env.world.client.loadTexture(str(path))
+
+
+def _cover(env: Environment, texture: int) -> None:
+    for body in env.world.scenery.bodies:
+        env.world.client.changeVisualShape(body, -1, rgbaColor=(1, 1, 1, 1), textureUniqueId=texture)
+
+
+def _background(env: Environment, rng: np.random.Generator) -> None:
+    _cover(env, _blobs(env, rng))
 
 
 def _noise(env: Environment, rng: np.random.Generator) -> None:
@@ -140,25 +148,29 @@ def factors_of(env_has_object: bool) -> list[str]:
 
 _FURTHEST, _MOST_TILT = 0.11, 11.0  # of the camera in training: metres, degrees
 _SHARE = 0.6  # of images that a factor changes
+_COVERED = 0.3  # of images that show a background
+_TEXTURES = 48  # that backgrounds are drawn from
+_TEXTURE_SEED = 0x7E87  # of the stream of random numbers they are made of
 
 
 class Randomisation:
     """Domain randomisation: the scene from other places, in other light and other colours.
 
     Each image is drawn on its own, each factor in a share of them: the camera's place and its direction, the direction
-    of light, the colours of floor, robot and object. The other factors are held out.
+    of light, the colours of floor, robot and object, backgrounds. The other factors are held out.
     """
 
     def __init__(self, env: Environment) -> None:
         self._env, self._light, world = env, env.world.light, env.world
         bodies = {"floor colour": world.scenery.floor, "robot colour": world.robot.body, "object colour": world.cube}
-        self._trained: list[Factor] = []
-        self._colours: dict[tuple[int, int], RGBA] = {}  # of links (body, link)
-        for name, body in bodies.items():
-            if body is not None:
-                self._colours |= {shape[:2]: shape[7] for shape in world.client.getVisualShapeData(body)}
-                self._trained.append(FACTORS[name])
+        self._trained = [FACTORS[name] for name, body in bodies.items() if body is not None]
         self._trained.append(FACTORS["light direction"])
+        painted = {*world.scenery.bodies, *(body for body in bodies.values() if body is not None)}
+        self._colours: dict[tuple[int, int], RGBA] = {
+            shape[:2]: shape[7] for body in sorted(painted) for shape in world.client.getVisualShapeData(body)
+        }  # of links (body, link)
+        rng = np.random.default_rng(_TEXTURE_SEED)
+        self._textures = [_blobs(env, rng, across=int(rng.integers(4, 21))) for _ in range(_TEXTURES)]
 
     def draw(self, rng: np.random.Generator) -> None:
         """How the environment's next image is to look; does not depend on how the last one did."""
@@ -168,10 +180,12 @@ class Randomisation:
         for factor in self._trained:
             if rng.random() < _SHARE:
                 factor.vary(self._env, rng)
+        if rng.random() < _COVERED:
+            _cover(self._env, self._textures[rng.integers(_TEXTURES)])
 
     def undo(self) -> None:
         """As the task has it."""
         world = self._env.world
         world.camera, world.light = self._env.task.camera, self._light
         for (body, link), colour in self._colours.items():
-            world.client.changeVisualShape(body, link, rgbaColor=colour)
+            world.client.changeVisualShape(body, link, rgbaColor=colour, textureUniqueId=-1)

@@ -17,6 +17,10 @@ class Scenery(NamedTuple):
     floor: int
     walls: tuple[int, ...]
 
+    @property
+    def bodies(self) -> tuple[int, ...]:
+        return self.floor, *self.walls
+
 
 def box(client: Any, half: tuple, mass: float, position: tuple, rgba: RGBA) -> int:
     """A body of half extents (3,); a mass of 0 stands still."""
