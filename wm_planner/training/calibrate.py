@@ -14,7 +14,7 @@ from wm_planner.training.predictor import Latents
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.surprise import HORIZONS, Calibration, residuals, score
 
-LATE = 0.3  # steps: commands act up to this much later than the planner is told, so the calibration expects it
+LATE = 0.8  # steps: commands act up to this much later than the planner is told, so the calibration expects it
 SHRINKAGE = 0.1  # of correlations between residuals
 HARMLESS = 0.1  # strength of the augmentation whose effect on latents must not surprise
 HARMLESS_EVERY = 6  # frames of which one is used
