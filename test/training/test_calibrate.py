@@ -89,3 +89,18 @@ def test_thresholds_hold_for_episodes_the_whitening_was_not_fitted_to(small_mode
     fresh, matrices = _episodes(small_model, 80, 40, 1), calibration.matrices(d + 7)
     surprises = torch.stack([score(all_residuals(small_model, fresh, h), matrices[h]) for h in HORIZONS]).amax(0)
     assert float((surprises > calibration.level).float().mean()) < 2.5 * calibration.share
+
+
+def test_commands_that_may_be_later_surprise_less(small_model: WorldModel) -> None:
+    d, data = small_model.config.latent_dim, _episodes(small_model, 40, 60, 0)
+    mean = {}
+    for late in (0.0, 0.8):
+        calibration = calibrate(small_model, data, torch.zeros(0, d), "a", late)
+        matrices = calibration.matrices(d + 7)
+        later = data._replace(
+            actions=0.4 * data.actions
+            + 0.6 * torch.cat([torch.zeros_like(data.actions[:, :1]), data.actions[:, :-1]], 1)
+        )
+        surprises = torch.stack([score(all_residuals(small_model, later, h), matrices[h]) for h in HORIZONS]).amax(0)
+        mean[late] = float(surprises.mean()) / calibration.threshold(0.5)
+    assert mean[0.8] < mean[0.0]

@@ -14,6 +14,10 @@ from wm_planner.cli.common import clean_errors, console
 def calibrate(
     checkpoint: Annotated[Path, typer.Option(help="its calibration is replaced")],
     data: Annotated[Path, typer.Option(help="nominal running: `wm_planner collect --checkpoint`")],
+    late: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="of a step, how much later commands may act than the planner is told"),
+    ] = 0.3,
 ) -> None:
     """Measure how wrong a model's predictions usually are, for its surprise at run time."""
     from wm_planner.data.dataset import read_episodes
@@ -23,7 +27,7 @@ def calibrate(
 
     episodes = read_episodes(data)
     model, facts = load_checkpoint(checkpoint, expected=episodes.contract)
-    found = facts["surprise"] = calibration(model, episodes, encode_all(model, episodes), "nominal running")
+    found = facts["surprise"] = calibration(model, episodes, encode_all(model, episodes), "nominal running", late)
     save_checkpoint(checkpoint, model, facts)
     limits = [Calibration.model_validate(found).threshold(alarms) for alarms in (SLOW, STOP)]
     console.print(f"{checkpoint}: {found['source']}; slows at {limits[0]:.3g}, stops at {limits[1]:.3g}")

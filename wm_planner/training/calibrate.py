@@ -14,7 +14,7 @@ from wm_planner.training.predictor import Latents
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.surprise import HORIZONS, Calibration, residuals, score
 
-LATE = 0.8  # steps: commands act up to this much later than the planner is told, so the calibration expects it
+LATE = 0.3  # steps: commands act up to this much later than the planner is told, so the calibration expects it
 SHRINKAGE = 0.1  # of correlations between residuals
 HARMLESS = 0.1  # strength of the augmentation whose effect on latents must not surprise
 HARMLESS_EVERY = 6  # frames of which one is used
@@ -35,16 +35,17 @@ def all_residuals(model: WorldModel, data: Latents, horizon: int) -> Tensor:
 
 
 @torch.no_grad()
-def calibrate(model: WorldModel, data: Latents, harmless: Tensor, source: str) -> Calibration:
+def calibrate(model: WorldModel, data: Latents, harmless: Tensor, source: str, late: float = LATE) -> Calibration:
     """Measure surprise on episodes the model was not trained on.
 
     The thresholds come from a half of the episodes under the whitening of the other: residuals that the whitening was
     fitted to are less surprising than those to come.
 
     Args:
-        data: encoded episodes; each episode's commands are made late by its own share of LATE steps.
+        data: encoded episodes; each episode's commands are made late by its own share of `late` steps.
         harmless: changes of latents (N, D) that must not surprise; see `harmless_changes`.
         source: says where they come from.
+        late: of a step, the most that commands act later than the planner is told; 0 to 1.
 
     Raises:
         ValueError: fewer than two episodes.
@@ -52,9 +53,9 @@ def calibrate(model: WorldModel, data: Latents, harmless: Tensor, source: str) -
     if len(data.actions) < 2:
         raise ValueError(f"{len(data.actions)} episode(s) to calibrate surprise on, expected two or more")
     generator = torch.Generator().manual_seed(0)
-    late = (LATE * torch.rand(len(data.actions), 1, 1, generator=generator)).to(data.actions)
+    share = (late * torch.rand(len(data.actions), 1, 1, generator=generator)).to(data.actions)
     before = torch.cat([torch.zeros_like(data.actions[:, :1]), data.actions[:, :-1]], 1)
-    data = data._replace(actions=(1.0 - late) * data.actions + late * before)
+    data = data._replace(actions=(1.0 - share) * data.actions + share * before)
     errors = {h: all_residuals(model, data, h) for h in HORIZONS}
     half = len(data.actions) // 2
     surprises = torch.cat(

@@ -16,7 +16,7 @@ from wm_planner.data.dataset import Episodes
 from wm_planner.perception.encoder import ConvEncoder, StateEncoder
 from wm_planner.perception.pretrained import PretrainedEncoder
 from wm_planner.training.augment import moved_camera
-from wm_planner.training.calibrate import calibrate, harmless_changes
+from wm_planner.training.calibrate import LATE, calibrate, harmless_changes
 from wm_planner.training.clone import CloneLoss
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.critic import CriticLoss
@@ -182,12 +182,13 @@ def some_frames(episodes: Episodes, seed: int) -> Tensor:
     return torch.from_numpy(frames[np.sort(which)])
 
 
-def calibration(model: WorldModel, nominal: Episodes, latents: Latents, kind: str) -> dict:
+def calibration(model: WorldModel, nominal: Episodes, latents: Latents, kind: str, late: float = LATE) -> dict:
     """Of surprise, as the checkpoint stores it, on episodes the model was not trained on.
 
     Args:
         latents: of these episodes.
         kind: what they are of.
+        late: see `calibrate`.
     """
     harmless = (
         torch.zeros(0, model.config.latent_dim)
@@ -195,7 +196,7 @@ def calibration(model: WorldModel, nominal: Episodes, latents: Latents, kind: st
         else harmless_changes(model, nominal.frames)
     )
     source = f"{len(nominal.actions)} held-out episodes of {kind}"
-    return calibrate(model, latents, harmless, source).model_dump(mode="json")
+    return calibrate(model, latents, harmless, source, late).model_dump(mode="json")
 
 
 def _decoder_loss(
