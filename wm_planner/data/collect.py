@@ -111,7 +111,7 @@ def collect(
     Args:
         lamp: see `Environment`.
         checkpoint: its model plans towards random goals; None: scripted play.
-        randomised: the same play, with camera pose, light and colours drawn anew for every image; see
+        randomised: the same play, with camera pose, light, colours and background drawn anew for every image; see
             `Randomisation`.
 
     Raises:

@@ -60,8 +60,8 @@ def optimise(
         if not torch.isfinite(total):
             values = {k: float(v.detach()) for k, v in terms.items()}
             raise FloatingPointError(f"{stage} step {step}: loss is {values}; lower the learning rate")
-        for parameter in parameters:
-            parameter.grad = None
+        for optimiser in optimisers.values():
+            optimiser.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         for optimiser in optimisers.values():

@@ -33,7 +33,7 @@ def test_the_robot_comes_to_rest_when_the_planner_is_killed(robot: Callable[...,
     it.wait_for_time(seconds(it.joints[-1].header.stamp) + COMMAND_TIMEOUT + SLOWING_DOWN + 1.0)
     last = it.commands[-1]
     killed = seconds(last.header.stamp)
-    assert speed(last) > 0.05, "it was killed too late: the robot had stopped"
+    assert speed(last) > 0.1, "it was killed too late: the robot had slowed down"
     assert it.fastest(killed - 0.1, killed + 0.1) > 0.2
     rest = killed + COMMAND_TIMEOUT + SLOWING_DOWN
     assert it.fastest(rest, np.inf) < 0.05  # the elbow still settles where the tool stands
