@@ -22,7 +22,6 @@ class ModelConfig(BaseModel):
     vit_heads: int = 3
     vit_patch: int = 8
     latent_dim: int = Field(default=128, gt=0)
-    predictor: Literal["mlp", "adaln"] = Field("mlp", description="adaln: joints and actions modulate every block")
     predictor_width: int = 384
     predictor_blocks: int = 3
     predictor_dropout: float = Field(default=0.1, ge=0, lt=1, description="while it is trained with the encoder")

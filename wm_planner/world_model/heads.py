@@ -6,10 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_planner.world_model.config import ModelConfig
-
-_CONDITION_WIDTH = 64
-
 
 class ResidualMLP(nn.Module):
     """Pre-norm residual blocks between two linear maps: (..., inputs) -> (..., outputs), float32 at both ends."""
@@ -25,56 +21,16 @@ class ResidualMLP(nn.Module):
         )
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, outputs))
 
+    def start_from_zero(self) -> None:
+        """Make the untrained output zero."""
+        for parameter in self.leave[1].parameters():
+            nn.init.zeros_(parameter)
+
     def forward(self, x: Tensor) -> Tensor:
         x = self.enter(x.to(self.enter.weight.dtype))
         for block in self.blocks:
             x = x + block(x)
         return self.leave(x).float()
-
-
-class ConditionedMLP(nn.Module):
-    """Residual blocks that conditions scale, shift and gate (AdaLN; Peebles and Xie, 2023; as LeWM's actions do).
-
-    (..., inputs) -> (..., outputs), float32 at both ends; the last `conditions` inputs are what conditions. How the
-    latents change under a wheel's speed is a product of the two, which blocks that add them up learn slowly.
-    """
-
-    def __init__(
-        self, inputs: int, outputs: int, width: int, blocks: int, conditions: int, dropout: float = 0.0
-    ) -> None:
-        super().__init__()
-        self._conditions = conditions
-        self.condition = nn.Sequential(nn.Linear(conditions, _CONDITION_WIDTH), nn.SiLU())
-        self.enter = nn.Linear(inputs, width)
-        self.norms = nn.ModuleList(nn.LayerNorm(width, elementwise_affine=False) for _ in range(blocks))
-        self.modulations = nn.ModuleList(nn.Linear(_CONDITION_WIDTH, 3 * width) for _ in range(blocks))
-        self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width))
-            for _ in range(blocks)
-        )
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x.to(self.enter.weight.dtype)
-        condition = self.condition(x[..., -self._conditions :])
-        x = self.enter(x)
-        for norm, modulation, block in zip(self.norms, self.modulations, self.blocks, strict=True):
-            scale, shift, gate = modulation(condition).chunk(3, -1)
-            x = x + (1.0 + gate) * block(norm(x) * (1.0 + scale) + shift)
-        return self.leave(x).float()
-
-
-def make_predictor(config: ModelConfig, latents: int, conditions: int, outputs: int) -> ResidualMLP | ConditionedMLP:
-    """From (..., latents + conditions), joints and actions last, to (..., outputs): changes, none while untrained."""
-    sizes = latents + conditions, outputs, config.predictor_width, config.predictor_blocks
-    predictor = (
-        ConditionedMLP(*sizes, conditions, config.predictor_dropout)
-        if config.predictor == "adaln"
-        else ResidualMLP(*sizes, config.predictor_dropout)
-    )
-    for parameter in predictor.leave[1].parameters():
-        nn.init.zeros_(parameter)
-    return predictor
 
 
 _SCALE = 10.0  # distances are tens of steps: keeps the network's own output near one

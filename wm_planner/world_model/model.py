@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from wm_planner.configurator.contract import Contract
 from wm_planner.perception.encoder import make_encoder
 from wm_planner.world_model.config import ModelConfig
-from wm_planner.world_model.heads import Critic, Decoder, Policy, make_predictor
+from wm_planner.world_model.heads import Critic, Decoder, Policy, ResidualMLP
 from wm_planner.world_model.precision import half_precision
 
 
@@ -54,7 +54,10 @@ class WorldModel(nn.Module):
         d, a, j, c = config.latent_dim, contract.action_dim, len(contract.joints.names), contract.context_length
         channels = 3 * len(contract.cameras)
         self.encoder = make_encoder(config, contract.image_size, channels)
-        self.predictor = make_predictor(config, c * d, c * (j + a), d + j)
+        self.predictor = ResidualMLP(
+            c * (d + j + a), d + j, config.predictor_width, config.predictor_blocks, config.predictor_dropout
+        )
+        self.predictor.start_from_zero()  # "nothing changes"
         self.policy = Policy(2 * d + j, a, config.head_width, config.policy_components, config.head_dropout)
         self.critic = Critic(d, config.head_width, config.head_dropout)
         if config.encoder != "state":
