@@ -84,7 +84,7 @@ def test_candidates_do_not_influence_each_other(small_model: WorldModel) -> None
     torch.testing.assert_close(together, alone)
 
 
-def test_untrained_model_predicts_no_latent_change(push_contract: Contract, small_config: ModelConfig) -> None:
+def test_untrained_model_predicts_no_change(push_contract: Contract, small_config: ModelConfig) -> None:
     model = WorldModel(push_contract, small_config).eval()
     context = _context(2)
     latent, joints = model.step(context, torch.randn(2, A))

@@ -23,7 +23,7 @@ def collect(
     ] = None,
     lamp: Annotated[float | None, typer.Option(help="a lamp follows this share of the actions: a spurious cue")] = None,
     randomise: Annotated[
-        bool, typer.Option("--randomise", help="the same play in other light, colours and places")
+        bool, typer.Option("--randomise", help="the same play in other light, colours, places, over blobs")
     ] = False,
 ) -> None:
     """Record scripted play, or the planner at work, in simulation, in parallel processes."""
