@@ -67,7 +67,8 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         result = runner.invoke(app, command)
         assert result.exit_code == 0, f"{command}: {result.output}"
     assert "panda_push" in result.output
-    assert load_checkpoint(model).facts["surprise"]["source"] == "2 held-out episodes of nominal running"
+    source = load_checkpoint(model).facts["surprise"]["source"]
+    assert source == "2 held-out episodes of nominal running, commands up to 0.3 of a step late"
     assert json.loads(report.read_text())["n"] == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,15 @@ def test_what_can_be_seen_changes_the_picture(env: Environment, name: str) -> No
     FACTORS[name].vary(env, np.random.default_rng(2))
     if name != "sensor noise":
         np.testing.assert_allclose(env.image_of(SCENE), varied, atol=1)
+
+
+def test_a_camera_elsewhere_is_the_same_camera(env: Environment) -> None:
+    pose = replace(env.task.camera, samples=1.5)
+    env.task = replace(env.task, camera=pose)
+    FACTORS["camera 5 cm"].vary(env, np.random.default_rng(2))
+    moved = env.world.camera
+    assert (moved.fov, moved.samples) == (pose.fov, pose.samples)
+    assert np.linalg.norm(np.subtract(moved.eye, pose.eye)) == pytest.approx(0.05)
 
 
 def _pushed(env: Environment) -> float:

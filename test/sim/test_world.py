@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -194,6 +195,18 @@ def test_camera_sees_what_moves(environment: Environments) -> None:
     # The cube is red: it is found in each image, at different places.
     centres = [np.argwhere((i[..., 0] > 2 * i[..., 1]) & (i[..., 0] > 80)).mean(0) for i in images]
     assert np.linalg.norm(centres[0] - centres[1]) > 20
+
+
+def test_camera_averages_its_samples() -> None:
+    task = get_task("rover_rooms")
+    images = []
+    for samples, side in ((1.0, 256), (2.0, 128)):
+        world = World(load_contract(task.contract), replace(task.camera, samples=samples), with_cube=False)
+        world.reset(SceneState((0.40, 0.30, 0.7)))
+        images.append(world.render(side, side).astype(float))
+        world.close()
+    assert images[1].shape == (128, 128, 3)
+    np.testing.assert_allclose(images[1], images[0].reshape(128, 2, 128, 2, 3).mean((1, 3)), atol=0.51)
 
 
 def test_environment_obeys_its_contract(environment: Environments) -> None:

@@ -74,6 +74,7 @@ def declare(node: Node) -> SimParameters:
             target=vector("camera.target", task.camera.target, "Point the camera looks at, base frame, metres"),
             up=vector("camera.up", task.camera.up, "Direction that is up in the image; not along the view"),
             fov=parameter("camera.fov", task.camera.fov, "Vertical field of view, degrees", 1.0, 179.0),
+            samples=parameter("camera.samples", task.camera.samples, "Samples per pixel, each way, averaged", 1.0, 8.0),
         ),
         camera_rate=parameter(
             "camera.rate",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import colorsys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ import numpy as np
 
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.scenery import RGBA
-from wm_planner.sim.world import CUBE_FRICTION, CUBE_MASS, CUBE_SIDE, CameraPose, Light
+from wm_planner.sim.world import CUBE_FRICTION, CUBE_MASS, CUBE_SIDE, Light
 
 
 class Factor(NamedTuple):
@@ -75,7 +76,7 @@ def _camera(env: Environment, rng: np.random.Generator, metres: float = 0.0, deg
     rotation = cv2.Rodrigues(np.radians(degrees) * _unit(rng))[0]
     eye = np.add(pose.eye, away)
     view, up = rotation @ np.subtract(pose.target, pose.eye), rotation @ np.array(pose.up)
-    env.world.camera = CameraPose(tuple(eye), tuple(eye + view), pose.fov, tuple(up))
+    env.world.camera = replace(pose, eye=tuple(eye), target=tuple(eye + view), up=tuple(up))
 
 
 def _unit(rng: np.random.Generator) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import pybullet
 from pybullet_utils.bullet_client import BulletClient
@@ -26,12 +27,17 @@ _OBSTACLE_RGBA = (0.15, 0.60, 0.25, 1.0)
 
 @dataclass(frozen=True)
 class CameraPose:
-    """A camera looking from `eye` at `target` (metres, base frame), vertical field of view in degrees."""
+    """A camera looking from `eye` at `target` (metres, base frame), vertical field of view in degrees.
+
+    samples: along each side, samples taken per pixel of the image and averaged. A sensor averages the light on a pixel;
+    of one sample each, edges jump from pixel to pixel.
+    """
 
     eye: tuple[float, float, float]
     target: tuple[float, float, float]
     fov: float
     up: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    samples: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -142,11 +148,12 @@ class World:
     def render(self, width: int, height: int) -> np.ndarray:
         """Camera image, shape (height, width, 3), uint8 RGB."""
         c, light = self.camera, self.light
+        columns, rows = round(c.samples * width), round(c.samples * height)
         view = self.client.computeViewMatrix(c.eye, c.target, c.up)
         projection = self.client.computeProjectionMatrixFOV(c.fov, width / height, 0.05, 3.0)
         image = self.client.getCameraImage(
-            width,
-            height,
+            columns,
+            rows,
             view,
             projection,
             lightDirection=light.direction,
@@ -156,7 +163,8 @@ class World:
             renderer=self.client.ER_TINY_RENDERER,
             flags=self.client.ER_NO_SEGMENTATION_MASK,
         )[2]
-        return np.ascontiguousarray(np.reshape(image, (height, width, 4))[..., :3], np.uint8)
+        pixels = np.ascontiguousarray(np.reshape(image, (rows, columns, 4))[..., :3], np.uint8)
+        return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
 
     def cube_pose(self) -> np.ndarray:
         """Ground truth (x, y, z, yaw) of the cube; metres, radians."""

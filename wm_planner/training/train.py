@@ -195,7 +195,7 @@ def calibration(model: WorldModel, nominal: Episodes, latents: Latents, kind: st
         if isinstance(model.encoder, StateEncoder)
         else harmless_changes(model, nominal.frames)
     )
-    source = f"{len(nominal.actions)} held-out episodes of {kind}"
+    source = f"{len(nominal.actions)} held-out episodes of {kind}, commands up to {late:g} of a step late"
     return calibrate(model, latents, harmless, source, late).model_dump(mode="json")
 
 
