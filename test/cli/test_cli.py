@@ -37,7 +37,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     data, model, report = tmp_path / "play.h5", tmp_path / "m.safetensors", tmp_path / "report.json"
-    nominal, views = tmp_path / "nominal.h5", tmp_path / "views.h5"
+    nominal, views, harmless = tmp_path / "nominal.h5", tmp_path / "views.h5", tmp_path / "harmless.h5"
     distilled, refined = tmp_path / "d.safetensors", tmp_path / "r.safetensors"
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
@@ -48,12 +48,22 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     (tmp_path / "distil.yaml").write_text("steps: 2\nbatch: 8\npredictor_steps: 2\n")
     (tmp_path / "refine.yaml").write_text("predictor_steps: 2\npredictor_muon_lr: 0.02\n")
     play = ["collect", "--task", "panda_push", "--steps", "20", "--output"]
-    distil = ["--views", str(views), "--run", str(tmp_path / "d"), "--config", str(tmp_path / "distil.yaml")]
+    distil = [
+        "--views",
+        str(views),
+        "--harmless",
+        str(harmless),
+        "--run",
+        str(tmp_path / "d"),
+        "--config",
+        str(tmp_path / "distil.yaml"),
+    ]
     refine = ["--run", str(tmp_path / "r"), "--config", str(tmp_path / "refine.yaml")]
     small = ["--checkpoint", str(model), "--set", "horizon=2", "--set", "solver.samples=4", "--set", "solver.elites=2"]
     commands = [
         [*play, str(data), "--episodes", "23"],
         [*play, str(views), "--episodes", "22", "--randomise"],
+        [*play, str(harmless), "--episodes", "2", "--harmless"],
         ["train", "--data", str(data), "--config", str(recipe), "--run", str(tmp_path / "run"), "--output", str(model)],
         ["evaluate", "--task", "panda_push", "--episodes", "1", "--seed", "5", *small, "--json", str(report)],
         ["collect", "--task", "panda_push", "--episodes", "2", "--steps", "8", "--output", str(nominal), *small[:2]],
@@ -79,6 +89,10 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         (
             ["collect", "--task", "panda_push", "--randomise", "--checkpoint", "m"],
             "randomised images are of scripted play, found a checkpoint that is to plan",
+        ),
+        (
+            ["collect", "--task", "panda_push", "--randomise", "--harmless"],
+            "found both --randomise and --harmless, expected one; leave one out",
         ),
         (["convert", "nowhere", "--contract", "panda_push"], "no bag at nowhere; make one with `wm_planner record`"),
         (["train", "--data", "nowhere.h5"], "no dataset at nowhere.h5"),

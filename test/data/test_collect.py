@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wm_planner.data.collect import collect, collect_episode, ground_truth
+from wm_planner.data.collect import Look, collect, collect_episode, ground_truth
 from wm_planner.data.dataset import read_episodes
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.tasks import get_task
@@ -32,9 +32,11 @@ def test_same_data_with_one_and_two_workers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["panda_push", "rover_rooms"])
-def test_randomised_play_is_the_same_play_and_looks_different(name: str, tmp_path: Path) -> None:
-    for file, workers, randomised in (("one", 1, True), ("two", 2, True), ("plain", 1, False)):
-        collect(get_task(name), tmp_path / f"{file}.h5", 3, 12, seed=1, workers=workers, randomised=randomised)
+@pytest.mark.parametrize("look", ["randomised", "harmless"])
+def test_play_of_another_look_is_the_same_play(name: str, look: Look, tmp_path: Path) -> None:
+    looks: list[tuple[str, int, Look]] = [("one", 1, look), ("two", 2, look), ("plain", 1, "nominal")]
+    for file, workers, shown in looks:
+        collect(get_task(name), tmp_path / f"{file}.h5", 3, 12, seed=1, workers=workers, look=shown)
     one, two, plain = (read_episodes(tmp_path / f"{file}.h5") for file in ("one", "two", "plain"))
     np.testing.assert_array_equal(one.frames, two.frames)
     for ours, theirs in zip(one[1:5], plain[1:5]):

@@ -98,6 +98,24 @@ def test_randomised_images_do_not_depend_on_those_before(task: str) -> None:
     env.close()
 
 
+def test_harmless_changes_leave_robot_and_camera_as_they_are() -> None:
+    env = Environment(get_task("panda_reach"))
+    harmless, floors, lights = Randomisation(env, harmless=True), set(), set()
+
+    def colours(body: int) -> list[tuple]:
+        return [shape[7] for shape in env.world.client.getVisualShapeData(body)]
+
+    before = colours(env.world.robot.body), [colours(wall) for wall in env.world.scenery.walls]
+    for seed in range(12):
+        harmless.draw(np.random.default_rng(seed))
+        assert (colours(env.world.robot.body), [colours(wall) for wall in env.world.scenery.walls]) == before
+        assert env.world.camera == env.task.camera
+        floors.add(colours(env.world.scenery.floor)[0])
+        lights.add(env.world.light.direction)
+    assert len(floors) > 4 and len(lights) > 4
+    env.close()
+
+
 def test_a_painted_rover_still_shows_its_front() -> None:
     env = Environment(get_task("rover_rooms"))
 

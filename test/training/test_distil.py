@@ -17,6 +17,7 @@ from wm_planner.training.train import VALIDATION_EPISODES, encode_all, split
 from wm_planner.world_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.model import WorldModel
+from wm_planner.world_model.surprise import HORIZONS, Calibration
 
 CONFIG = {
     **{"steps": 120, "batch": 64, "lr": 2e-3, "save_every": 50, "recolouring": 0.0, "repainting": 0.0},
@@ -111,11 +112,35 @@ def test_it_can_be_made_to_be_surprised_by_what_was_never_there(
     assert change[1.0] > 2.0 * change[0.0]
 
 
-def test_intruders_need_a_teacher_whose_surprise_is_calibrated(
+def test_it_can_be_made_not_to_be_surprised_by_what_is_harmless(
+    teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    blue = np.array([40, 40, 230], np.uint8)
+    harmless = nominal._replace(frames=np.where(nominal.frames == 40, blue, nominal.frames))
+    distil(teacher, nominal, views, DistilConfig(**CONFIG), tmp_path / "first", tmp_path / "first.safetensors")
+    surprise = {}
+    for shown in (None, harmless.part(slice(0, 12))):
+        student = load_checkpoint(tmp_path / "first.safetensors", "cpu")
+        calibration = Calibration.model_validate(student.facts["surprise"])
+        latents = student.model.config.latent_dim
+        whitening = calibration.matrices(latents + 7)[min(HORIZONS)][:latents]
+        before = encode_all(student.model, nominal).latents
+        config, run = DistilConfig(**CONFIG), tmp_path / f"run_{shown is None}"
+        facts = distil(student, nominal, views, config, run, tmp_path / "m.safetensors", harmless=shown)
+        assert facts["distilled"]["episodes of harmless changes"] == (0 if shown is None else 12)
+        model, _ = load_checkpoint(tmp_path / "m.safetensors", "cpu")
+        change = encode_all(model, harmless).latents - before
+        surprise[shown is None] = float((change @ whitening).square().mean())
+    assert surprise[False] < 0.5 * surprise[True]
+
+
+def test_what_is_to_change_surprise_needs_a_teacher_whose_surprise_is_calibrated(
     teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=r"not calibrated, .*wm_planner calibrate"):
         distil(teacher, nominal, views, DistilConfig(**CONFIG, intruder_weight=1.0), tmp_path / "run", tmp_path / "m")
+    with pytest.raises(ValueError, match=r"not calibrated, expected so for intruders and what is harmless"):
+        distil(teacher, nominal, views, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m", harmless=views)
 
 
 def test_a_student_may_standardise_images(
@@ -175,6 +200,8 @@ def test_views_of_other_moments_are_refused(teacher: Checkpoint, nominal: Episod
     with pytest.raises(ValueError, match=r"joints .* \(31, 21, 7\) are not those of the data's \(32, 21, 7\) first"):
         part = nominal.part(slice(1, None))
         distil(teacher, nominal, part, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match=r"joints of the harmless changes .* expected the same moments"):
+        distil(teacher, nominal, nominal, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m", harmless=part)
 
 
 def test_views_of_another_contract_are_refused(

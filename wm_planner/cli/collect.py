@@ -25,11 +25,18 @@ def collect(
     randomise: Annotated[
         bool, typer.Option("--randomise", help="the same play in other light, colours, places, over blobs")
     ] = False,
+    harmless: Annotated[
+        bool, typer.Option("--harmless", help="the same play in other light and over floors of other colours")
+    ] = False,
 ) -> None:
     """Record scripted play, or the planner at work, in simulation, in parallel processes."""
+    from wm_planner.data.collect import Look
     from wm_planner.data.collect import collect as run
     from wm_planner.sim.tasks import get_task
 
+    if randomise and harmless:
+        raise ValueError("found both --randomise and --harmless, expected one; leave one out")
+    look: Look = "randomised" if randomise else "harmless" if harmless else "nominal"
     path = output or Path("data") / f"{task}.h5"
     with progress_bar() as bar:
         row = bar.add_task(f"playing {task}", total=episodes)
@@ -37,5 +44,5 @@ def collect(
         def show(done: int) -> None:
             bar.update(row, completed=done)
 
-        run(get_task(task), path, episodes, steps, seed, workers, show, lamp, checkpoint, randomise)
+        run(get_task(task), path, episodes, steps, seed, workers, show, lamp, checkpoint, look)
     console.print(f"{episodes} episodes of {steps} steps in {path}")

@@ -17,6 +17,10 @@ def distil(
     data: Annotated[Path, typer.Option(help="dataset that it was trained on")],
     views: Annotated[Path, typer.Option(help="the same play, or its first episodes, collected with --randomise")],
     run: Annotated[Path, typer.Option(help="resumable state and TensorBoard logs")],
+    harmless: Annotated[
+        Path | None,
+        typer.Option(help="likewise, collected with --harmless: what must not surprise; none when left out"),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of DistilConfig fields; defaults when left out")] = None,
     output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
 ) -> None:
@@ -33,5 +37,6 @@ def distil(
     nominal = read_episodes(data)
     teacher = load_checkpoint(checkpoint, expected=nominal.contract)
     with progress_bar() as bar:
-        facts = fit(teacher, nominal, read_episodes(views), settings, run, path, by_stage(bar))
+        unminded = read_episodes(harmless) if harmless else None
+        facts = fit(teacher, nominal, read_episodes(views), settings, run, path, by_stage(bar), unminded)
     console.print(f"{path}:", facts["distilled"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from wm_planner.world_model.checkpoint import load_checkpoint
 _environment: Environment | None = None
 _agent: Agent | None = None
 _randomisation: Randomisation | None = None
+Look = Literal["nominal", "randomised", "harmless"]
 _PLANNING, _VARYING = 0x91A2, 0x7A41  # streams of random numbers
 
 
@@ -79,10 +81,10 @@ def collect_episode(
     return np.stack(frames), *as_float, np.array(attempts, np.int32)
 
 
-def _start(task: str, lamp: float | None, checkpoint: Path | None, randomised: bool) -> None:
+def _start(task: str, lamp: float | None, checkpoint: Path | None, look: Look) -> None:
     global _environment, _agent, _randomisation
     _environment = Environment(get_task(task), lamp=lamp)
-    _randomisation = Randomisation(_environment) if randomised else None
+    _randomisation = None if look == "nominal" else Randomisation(_environment, harmless=look == "harmless")
     if checkpoint:
         torch.set_num_threads(1)
         model = load_checkpoint(checkpoint, expected=_environment.contract).model.for_planning()
@@ -104,26 +106,26 @@ def collect(
     progress: Callable[[int], None] = lambda done: None,
     lamp: float | None = None,
     checkpoint: Path | None = None,
-    randomised: bool = False,
+    look: Look = "nominal",
 ) -> None:
     """Record `episodes` episodes of `steps` control steps and write them to `path`.
 
     Args:
         lamp: see `Environment`.
         checkpoint: its model plans towards random goals; None: scripted play.
-        randomised: the same play, with camera pose, light, colours and background drawn anew for every image; see
-            `Randomisation`.
+        look: "randomised": the same play, with camera pose, light, colours and background drawn anew for every image;
+            "harmless": only light and the floor's colour; see `Randomisation`.
 
     Raises:
-        ValueError: both randomised and a checkpoint, whose play would depend on what it sees.
+        ValueError: another look and a checkpoint, whose play would depend on what it sees.
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
     """
-    if checkpoint and randomised:
-        raise ValueError("randomised images are of scripted play, found a checkpoint that is to plan; leave one out")
+    if checkpoint and look != "nominal":
+        raise ValueError(f"{look} images are of scripted play, found a checkpoint that is to plan; leave one out")
     if checkpoint:
         load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
     stacked: list[np.ndarray] = []
-    with worker_pool(workers, _start, task.name, lamp, checkpoint, randomised) as pool:
+    with worker_pool(workers, _start, task.name, lamp, checkpoint, look) as pool:
         futures = (pool.submit(_episode, seed, index, steps) for index in range(episodes))
         for done, future in enumerate(as_completed(futures), 1):
             index, arrays = future.result()
@@ -138,7 +140,7 @@ def collect(
         "episodes": episodes,
         "steps": steps,
         "lamp": lamp,
-        "randomised": randomised,
+        "look": look,
         "checkpoint": checkpoint.name if checkpoint else None,
     }
     write_episodes(path, Episodes.of(stacked, load_contract(task.contract)), provenance)

@@ -159,11 +159,16 @@ class Randomisation:
 
     Each image is drawn on its own, each factor in a share of them: the camera's place and its direction, the direction
     of light, the colours of floor, robot and object, backgrounds. The other factors are held out.
+
+    Args:
+        harmless: only what a robot need not mind while it runs: the direction of light and the floor's colour.
     """
 
-    def __init__(self, env: Environment) -> None:
-        self._env, self._light, world = env, env.world.light, env.world
-        bodies = {"floor colour": world.scenery.floor, "robot colour": world.robot.body, "object colour": world.cube}
+    def __init__(self, env: Environment, harmless: bool = False) -> None:
+        self._env, self._light, self._harmless, world = env, env.world.light, harmless, env.world
+        bodies: dict[str, int | None] = {"floor colour": world.scenery.floor}
+        if not harmless:
+            bodies |= {"robot colour": world.robot.body, "object colour": world.cube}
         self._trained = [FACTORS[name] for name, body in bodies.items() if body is not None]
         self._trained.append(FACTORS["light direction"])
         painted = {*world.scenery.bodies, *(body for body in bodies.values() if body is not None)}
@@ -171,17 +176,19 @@ class Randomisation:
             shape[:2]: shape[7] for body in sorted(painted) for shape in world.client.getVisualShapeData(body)
         }  # of links (body, link)
         rng = np.random.default_rng(_TEXTURE_SEED)
-        self._textures = [_blobs(env, rng, across=int(rng.integers(4, 21))) for _ in range(_TEXTURES)]
+        textures = 0 if harmless else _TEXTURES
+        self._textures = [_blobs(env, rng, across=int(rng.integers(4, 21))) for _ in range(textures)]
 
     def draw(self, rng: np.random.Generator) -> None:
         """How the environment's next image is to look; does not depend on how the last one did."""
         self.undo()
-        moved, turned = rng.random(2) * (rng.random(2) < _SHARE)
-        _camera(self._env, rng, _FURTHEST * moved, _MOST_TILT * turned)
+        if not self._harmless:
+            moved, turned = rng.random(2) * (rng.random(2) < _SHARE)
+            _camera(self._env, rng, _FURTHEST * moved, _MOST_TILT * turned)
         for factor in self._trained:
             if rng.random() < _SHARE:
                 factor.vary(self._env, rng)
-        if rng.random() < _COVERED:
+        if self._textures and rng.random() < _COVERED:
             _cover(self._env, self._textures[rng.integers(_TEXTURES)])
 
     def undo(self) -> None:

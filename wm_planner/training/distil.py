@@ -3,7 +3,7 @@
 The encoder as it was is the teacher (Hinton et al., 2015): of one moment seen twice, what it makes of the nominal image
 is what its successor has to make of both. Latents mean what they did, so critic, policy and decoder stay; the predictor
 learns the small ways in which they differ. What bears other looks is prone to bear what was never there, too; so it can
-be made to be surprised by that.
+be made to be surprised by that, and not by what is harmless.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ class DistilConfig(RolloutConfig):
     intruder_surprise: float = Field(
         default=2.0, gt=0, description="that they ought to cause, in thresholds of stopping"
     )
+    harmless_weight: float = Field(
+        default=1.0, gt=0, description="of not being surprised by what is harmless, if shown"
+    )
     lr: float = 5e-4
     predictor_steps: int = 10000
     predictor_lr: float = 1e-3
@@ -51,7 +54,8 @@ class DistilLoss:
     """Draws moments and returns the loss terms of one optimiser step.
 
     nominal: (N, T+1, S, S, C) uint8; views: (M, T+1, S, S, C) of the first M <= N of these episodes; latents:
-    (N, T+1, D) that the teacher makes of the nominal ones; calibration: of its surprise, where intruders weigh.
+    (N, T+1, D) that the teacher makes of the nominal ones; calibration: of its surprise, where that counts; harmless:
+    (M', T+1, S, S, C) of the first M' <= N of these episodes.
     """
 
     def __init__(
@@ -62,10 +66,11 @@ class DistilLoss:
         latents: Tensor,
         config: DistilConfig,
         calibration: Calibration | None = None,
+        harmless: np.ndarray | None = None,
     ) -> None:
         self._model, self._nominal, self._views, self._latents = model, nominal, views, latents
-        self._config = config
-        self._startle = _startle(model, calibration, config.intruder_surprise) if calibration else None
+        self._config, self._harmless = config, harmless
+        self._startle = _startle(model, calibration) if calibration else None
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         cfg, model = self._config, self._model
@@ -83,10 +88,13 @@ class DistilLoss:
         error = (latents - wanted).square().mean(-1) / cfg.batch
         plain, augmented, otherwise = error.tensor_split((half // 2, half))
         terms = {"plain": cfg.plain_weight * plain.sum(), "augmented": augmented.sum(), "views": otherwise.sum()}
-        if self._startle is not None:
+        if self._startle is not None and cfg.intruder_weight:
             eighth = torch.arange(cfg.batch // 8)
             visited = torch.cat([eighth, half + eighth])
             terms["intruders"] = cfg.intruder_weight * self._unnoticed(frames[visited], wanted[visited], self._startle)
+        if self._startle is not None and self._harmless is not None:
+            moments = rng.integers(self._harmless.shape[:2], size=(cfg.batch // 4, 2)).T
+            terms["harmless"] = cfg.harmless_weight * self._minded(self._harmless, moments, self._startle)
         return terms
 
     def _encode(self, frames: Tensor) -> Tensor:
@@ -101,7 +109,14 @@ class DistilLoss:
         plain, otherwise = with_intruders(frames[:, None]).chunk(2)
         otherwise = recoloured(otherwise, self._config.recolouring, self._config.repainting)
         change = self._encode(torch.cat([plain, otherwise])[:, 0]) - wanted
-        return (1.0 - (change @ startle).square().sum(-1)).clamp(min=0.0).square().mean()
+        stops = (change @ startle) / self._config.intruder_surprise
+        return (1.0 - stops.square().sum(-1)).clamp(min=0.0).square().mean()
+
+    def _minded(self, harmless: np.ndarray, moments: np.ndarray, startle: Tensor) -> Tensor:
+        """Mean square of the surprise, in thresholds of stopping, at the harmless changes of moments (2, N)."""
+        episode, index = moments
+        frames = torch.from_numpy(harmless[episode, index]).to(self._model.device)
+        return ((self._encode(frames) - self._latents[episode, index]) @ startle).square().sum(-1).mean()
 
 
 def distil(
@@ -112,21 +127,25 @@ def distil(
     run: Path,
     output: Path,
     progress: Progress = silent,
+    harmless: Episodes | None = None,
 ) -> dict:
     """Train the teacher's encoder further, then its predictor; keep resumable state in `run`, write `output`.
 
     Args:
         nominal: episodes as the teacher saw them; best all it was trained on, so that validation is of none of these.
         views: the first of these episodes or all, seen otherwise; `Randomisation` makes them.
+        harmless: the first of these episodes or all, changed so that nothing should surprise; None: not trained for.
 
     Returns:
         The facts stored in the checkpoint: the teacher's, how well its latents are met, and validation metrics.
 
     Raises:
-        ValueError: the two are not of the same moments, or too short; or intruders are to surprise a teacher whose
-            surprise is not calibrated.
+        ValueError: they are not of the same moments, or too short; or surprise is to change of a teacher whose surprise
+            is not calibrated.
     """
-    _same_moments(nominal, views)
+    _same_moments(nominal, views, "views")
+    if harmless is not None:
+        _same_moments(nominal, harmless, "harmless changes")
     require_steps(nominal, config.rollout_length)
     torch.set_num_threads(config.threads)
     model, facts = teacher
@@ -139,7 +158,9 @@ def distil(
     taught = encode_all(model, training).latents
     if config.standardise and not model.config.conv_standardise:
         model = _standardising(model, some_frames(training, config.seed))
-    loss = DistilLoss(model, training.frames, other.frames, taught, config, _calibration(facts, config))
+    calibration = _calibration(facts) if config.intruder_weight or harmless is not None else None
+    unminded = None if harmless is None else harmless.frames[: len(taught)]
+    loss = DistilLoss(model, training.frames, other.frames, taught, config, calibration, unminded)
 
     # In evaluation mode: batches of mixed images are not to move the normalisation of the latents.
     encoder = model.encoder.requires_grad_(True)
@@ -154,6 +175,7 @@ def distil(
         "seconds": {"encoder": round(seconds), "predictor": round(further)},
         "episodes": list(training.actions.shape[:2]),
         "episodes of views": len(other.actions),
+        "episodes of harmless changes": 0 if unminded is None else len(unminded),
         "missed": {
             "views, before": before,
             "views": _missed(encode_all(model, held_out).latents, wanted_of_views),
@@ -174,38 +196,36 @@ def _standardising(model: WorldModel, frames: Tensor) -> WorldModel:
     return student.eval().requires_grad_(False)
 
 
-def _calibration(facts: dict, config: DistilConfig) -> Calibration | None:
-    """Of the teacher's surprise, where it is needed."""
-    if not config.intruder_weight:
-        return None
+def _calibration(facts: dict) -> Calibration:
+    """Of the teacher's surprise."""
     if "surprise" not in facts:
         raise ValueError(
-            "the surprise of the model to distil is not calibrated, expected so for intruder_weight; run "
-            "`wm_planner calibrate` on it first"
+            "the surprise of the model to distil is not calibrated, expected so for intruders and what is harmless; "
+            "run `wm_planner calibrate` on it first"
         )
     return Calibration.model_validate(facts["surprise"])
 
 
-def _startle(model: WorldModel, calibration: Calibration, wanted: float) -> Tensor:
-    """Matrix (D, D + J): a change of latents whose surprise is `wanted` stops becomes a vector of norm 1."""
+def _startle(model: WorldModel, calibration: Calibration) -> Tensor:
+    """Matrix (D, D + J): a change of latents that just stops the robot becomes a vector of norm 1."""
     size = model.config.latent_dim + len(model.contract.joints.names)
     whitening = calibration.matrices(size)[min(HORIZONS)][: model.config.latent_dim].to(model.device)
-    return whitening / (wanted * calibration.threshold(STOP) * size**0.5)
+    return whitening / (calibration.threshold(STOP) * size**0.5)
 
 
-def _same_moments(nominal: Episodes, views: Episodes) -> None:
+def _same_moments(nominal: Episodes, views: Episodes, what: str) -> None:
     if nominal.contract != views.contract:
         raise ValueError(
-            f"views were collected under contract {views.contract.name!r}, the data under {nominal.contract.name!r} or "
-            "another version of it; collect both with the same task"
+            f"{what} were collected under contract {views.contract.name!r}, the data under {nominal.contract.name!r} "
+            "or another version of it; collect both with the same task"
         )
     for name in ("joints", "actions"):
         ours, theirs = getattr(nominal, name), getattr(views, name)
         same = ours[: len(theirs)]
         if same.shape != theirs.shape or not np.allclose(same, theirs, atol=1e-4):
             raise ValueError(
-                f"{name} of the views {theirs.shape} are not those of the data's {ours.shape} first episodes, expected "
-                "the same moments; collect both with the same task, seed and steps, and as many episodes or fewer views"
+                f"{name} of the {what} {theirs.shape} are not those of the data's {ours.shape} first episodes, "
+                "expected the same moments; collect both with the same task, seed, steps and no more episodes"
             )
 
 
