@@ -21,6 +21,7 @@ COMMANDS = [
     "train",
     "distil",
     "refine",
+    "align",
     "calibrate",
     "evaluate",
     "verify",
@@ -38,7 +39,7 @@ def test_every_command_explains_itself(command: str) -> None:
 def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     data, model, report = tmp_path / "play.h5", tmp_path / "m.safetensors", tmp_path / "report.json"
     nominal, views, harmless = tmp_path / "nominal.h5", tmp_path / "views.h5", tmp_path / "harmless.h5"
-    distilled, refined = tmp_path / "d.safetensors", tmp_path / "r.safetensors"
+    distilled, refined, aligned = (tmp_path / f"{name}.safetensors" for name in "dra")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "threads: 1\njepa_steps: 2\njepa_batch: 4\npredictor_steps: 2\nrollout_batch: 4\n"
@@ -46,6 +47,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         "model: {conv_channels: [8, 8, 8, 8], conv_hidden: 16, latent_dim: 16, predictor_width: 32, head_width: 32}\n"
     )
     (tmp_path / "distil.yaml").write_text("steps: 2\nbatch: 8\npredictor_steps: 2\n")
+    (tmp_path / "align.yaml").write_text("steps: 2\nchannels: 8\n")
     (tmp_path / "refine.yaml").write_text("predictor_steps: 2\npredictor_muon_lr: 0.02\n")
     play = ["collect", "--task", "panda_push", "--steps", "20", "--output"]
     distil = [
@@ -59,6 +61,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         str(tmp_path / "distil.yaml"),
     ]
     refine = ["--run", str(tmp_path / "r"), "--config", str(tmp_path / "refine.yaml")]
+    align = ["--run", str(tmp_path / "a"), "--config", str(tmp_path / "align.yaml")]
     small = ["--checkpoint", str(model), "--set", "horizon=2", "--set", "solver.samples=4", "--set", "solver.elites=2"]
     commands = [
         [*play, str(data), "--episodes", "23"],
@@ -70,8 +73,10 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         ["calibrate", "--checkpoint", str(model), "--data", str(nominal)],
         ["distil", "--checkpoint", str(model), "--data", str(data), *distil, "--output", str(distilled)],
         ["refine", "--checkpoint", str(distilled), "--data", str(data), *refine, "--output", str(refined)],
+        ["align", "--checkpoint", str(refined), "--data", str(data), *align, "--output", str(aligned)],
+        ["evaluate", "--task", "panda_push", "--episodes", "1", "--checkpoint", str(aligned), *small[2:]],
         ["inspect", str(data)],
-        ["inspect", str(refined)],
+        ["inspect", str(aligned)],
     ]
     for command in commands:
         result = runner.invoke(app, command)
@@ -115,7 +120,10 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
             ["evaluate", "--task", "panda_reach", "--factor", "object size"],
             "factor is 'object size', expected for panda_reach",
         ),
-        (["evaluate", "--task", "panda_push", "--ros", "--factor", "friction"], "--ros has no factors"),
+        (
+            ["evaluate", "--task", "panda_push", "--ros", "--factor", "friction"],
+            "--ros has no factors but the camera's",
+        ),
         (["evaluate", "--task", "panda_push", "--set", "horizon"], "has no '='"),
         (["evaluate", "--task", "panda_push", "--set", "solver.name=magic"], "Input should be 'cem'"),
         (["up", "toaster"], "nodes ['toaster'] do not exist"),

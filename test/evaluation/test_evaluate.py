@@ -103,6 +103,7 @@ def test_a_checkpoint_of_another_task_is_refused(small_model: WorldModel, tmp_pa
         ("panda_reach", "robot colour", 5),
         ("panda_reach", "camera 5 degrees", 4),
         ("panda_push", None, 3),
+        ("panda_push", "camera 10 degrees", 4),
         ("rover_rooms", None, 3),
     ],
 )

@@ -33,3 +33,9 @@ def test_reaches_goals_over_ros_and_leaves_nothing_running(tmp_path: Path) -> No
     assert "images at 12 Hz" in (tmp_path / "sim.log").read_text(errors="replace")
     assert result["rate_hz"] > 0 and result["image_to_command_ms"]["p50"] > 0
     assert {p.pid for p in psutil.Process().children(recursive=True)} <= before
+
+
+def test_a_camera_that_has_turned_is_made_up_for_over_ros(tmp_path: Path) -> None:
+    result = evaluate(get_task("panda_reach"), 3, 12, logs=tmp_path, factor="camera 5 degrees")
+    assert result["n"] == 3 and result["successes"] >= 2, result
+    assert result["camera_moved"] > 0.02

@@ -19,9 +19,13 @@ from wm_planner.actor.solver import Judged, Solver, SolverConfig
 from wm_planner.cost.cost import COSTS, total_cost
 from wm_planner.cost.prediction import Prediction
 from wm_planner.memory.context import Memory, Moment
+from wm_planner.perception.view import View
 from wm_planner.world_model.model import Context, WorldModel
 
 SOLVERS: dict[str, Solver] = {"cem": cem, "icem": icem, "mppi": mppi, "gradient": gradient}
+
+_LOOK_EVERY = 4.5  # control steps, at the least, between looks at where the cameras are
+_MOVING = 0.1  # of the largest action, on average, which changes what is seen of the robot
 
 
 class AgentConfig(BaseModel):
@@ -35,6 +39,7 @@ class AgentConfig(BaseModel):
     costs: dict[str, float] = {"temporal_distance": 1.0}
     policy_proposals: int = Field(default=32, ge=0, description="rollouts of the policy among the candidates")
     proposal_noise: float = Field(default=0.2, ge=0)
+    align: bool = Field(default=True, description="make up for cameras that have moved, where the model can")
     seed: int = 0
 
     @field_validator("costs")
@@ -95,29 +100,43 @@ class Agent:
         self.model, self.config = model, config
         contract = model.contract
         self.memory = Memory(contract.context_length, contract.dt, contract.action_dim)
+        self.view = View(len(contract.cameras)) if config.align and model.config.body_channels else None
         self._solver = SOLVERS[config.solver.name]
         self._generator = torch.Generator(model.device)
         self._goal: Goal | None = None
+        self._goal_frame: np.ndarray | None = None
         self.reset()
 
     def reset(self) -> None:
         """Forget everything but the goal."""
         self.memory.clear()
+        if self.view is not None:
+            self.view.clear()
+            self._see_goal()
         self._last: Plan | None = None
+        self._looked: float | None = None
         self._encode_seconds = 0.0
         self._generator.manual_seed(self.config.seed)
+
+    def remember(self, other: Agent) -> None:
+        """Take over what another agent of the same model has seen and done."""
+        self.memory = other.memory
+        if self.view is not None and other.view is not None:
+            self.view, self._looked = other.view, other._looked
+        elif self.view is not other.view:
+            self.memory.forget_seen()  # it was seen otherwise
 
     @torch.no_grad()
     def set_goal(self, frame: np.ndarray) -> None:
         """Set the goal from a frame as `observe` takes it."""
-        self._goal = Goal(latent=self.model.encode(self._tensor(frame))[0])
-        self._last = None
+        self._goal_frame, self._last = frame, None
+        self._see_goal()
 
     def set_goal_joints(self, joints: np.ndarray) -> None:
         """Set the goal from joint positions, (J,) radians: plan by predicted joints alone."""
         q = torch.as_tensor(joints, dtype=torch.float32, device=self.model.device)
         self._goal = Goal(joints=self.model.normalise_joints(q))
-        self._last = None
+        self._goal_frame = self._last = None
 
     @torch.no_grad()
     def observe(self, frame: np.ndarray, joints: np.ndarray, now: float) -> None:
@@ -128,9 +147,9 @@ class Agent:
             joints: (J,) radians.
         """
         began = time.perf_counter()
-        latent = self.model.encode(self._tensor(frame))
-        q = torch.as_tensor(joints, dtype=torch.float32, device=self.model.device)[None]
-        self.memory.remember(Moment(now, latent, self.model.normalise_joints(q)))
+        q = self.model.normalise_joints(torch.as_tensor(joints, dtype=torch.float32, device=self.model.device)[None])
+        self._find_view(frame, q, now)
+        self.memory.remember(Moment(now, self._encode(frame), q))
         if self._last and now < self._last.start:
             self._last = None
         self._now = now
@@ -215,6 +234,29 @@ class Agent:
         if committed is None:
             committed = np.zeros((0, self.model.contract.action_dim))
         return torch.as_tensor(committed, dtype=torch.float32, device=self.model.device)
+
+    def _find_view(self, frame: np.ndarray, joints: Tensor, now: float) -> None:
+        """Look where the cameras are, while that is not known: at first, and whenever the robot has moved since."""
+        if self.view is None or self.view.settled or not self._has_moved(now):
+            return
+        self._looked = now
+        if self.view.look(frame, self.model.expect(joints)[0].cpu().numpy()):
+            self.memory.forget_seen()
+            self._see_goal()
+
+    def _has_moved(self, now: float) -> bool:
+        """Since it last looked where the cameras are."""
+        if self._looked is None or now < self._looked:
+            return True
+        long_ago = now - self._looked >= _LOOK_EVERY * self.model.contract.dt
+        return long_ago and bool(np.abs(self.memory.mean_action(self._looked, now)).max() >= _MOVING)
+
+    def _see_goal(self) -> None:
+        if self._goal_frame is not None:
+            self._goal = Goal(latent=self._encode(self._goal_frame)[0])
+
+    def _encode(self, frame: np.ndarray) -> Tensor:
+        return self.model.encode(self._tensor(frame if self.view is None else self.view(frame)))
 
     def _tensor(self, frame: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(frame)).to(self.model.device)[None]

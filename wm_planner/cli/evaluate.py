@@ -46,8 +46,8 @@ def evaluate(
     factors = factors_of(get_task(task).with_cube)
     if factor is not None and factor not in factors:
         raise ValueError(f"factor is {factor!r}, expected for {task} one of {factors}")
-    if ros and factor is not None:
-        raise ValueError(f"--ros has no factors, found --factor {factor!r}")
+    if ros and factor is not None and not factor.startswith("camera"):
+        raise ValueError(f"--ros has no factors but the camera's, found --factor {factor!r}")
     if ros and goals != "placed":
         raise ValueError(f"--ros takes placed goals, found --goals {goals}")
     if camera_rate is not None and not ros:
@@ -70,7 +70,9 @@ def evaluate(
         if ros:
             from wm_planner.evaluation.realtime import evaluate as realtime
 
-            report = realtime(get_task(task), episodes, seed, checkpoint, set or [], show, camera_rate=camera_rate)
+            report = realtime(
+                get_task(task), episodes, seed, checkpoint, set or [], show, camera_rate=camera_rate, factor=factor
+            )
         else:
             config = agent_config(set or [])
             report = lockstep(

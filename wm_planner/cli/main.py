@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from wm_planner.cli.align import align
 from wm_planner.cli.bench import bench
 from wm_planner.cli.calibrate import calibrate
 from wm_planner.cli.collect import collect
@@ -21,7 +22,22 @@ from wm_planner.cli.verify import verify
 app = typer.Typer(
     help="Plan with a learned world model on ROS 2.", no_args_is_help=True, pretty_exceptions_show_locals=False
 )
-for command in (demo, up, collect, record, convert, train, distil, refine, calibrate, evaluate, verify, bench, inspect):
+for command in (
+    demo,
+    up,
+    collect,
+    record,
+    convert,
+    train,
+    distil,
+    refine,
+    align,
+    calibrate,
+    evaluate,
+    verify,
+    bench,
+    inspect,
+):
     app.command()(command)
 
 

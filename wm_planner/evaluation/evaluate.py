@@ -36,6 +36,11 @@ def scene_seed(seed: int, episode: int) -> int:
     return seed * 100_000 + episode
 
 
+def vary(env: Environment, factor: str, seed: int) -> None:
+    """Apply a factor of variation to an environment; the same for the same seed."""
+    FACTORS[factor].vary(env, np.random.default_rng([seed, _FACTOR]))
+
+
 def default_checkpoint(task: Task, policy: Policy) -> Path:
     """The shipped checkpoint a policy uses."""
     return checkpoint_path(f"{task.name}_state" if policy == "true-state" else task.name)
@@ -65,7 +70,7 @@ class Evaluator:
         """One start and goal, in full."""
         env, task = self._env, self._env.task
         if self._factor:
-            FACTORS[self._factor].vary(env, np.random.default_rng([seed, _FACTOR]))
+            vary(env, self._factor, seed)
         goal = make_goal(env, seed, self._goals)
         observation = env.reset(goal.start)
         if self._policy != "random":

@@ -14,7 +14,7 @@ import numpy as np
 from wm_planner.configurator.contract import load_contract
 from wm_planner.configurator.paths import checkpoint_path
 from wm_planner.configurator.stack import running, stack
-from wm_planner.evaluation.evaluate import scene_seed
+from wm_planner.evaluation.evaluate import scene_seed, vary
 from wm_planner.evaluation.goals import make_goal
 from wm_planner.evaluation.report import Trial, percentiles, report
 from wm_planner.sim.environment import Environment
@@ -47,18 +47,16 @@ def driver(
     settings: list[str],
     logs: Path | None,
     pictures: bool = False,
-    camera_rate: float | None = None,
+    sim: dict[str, Any] | None = None,
 ) -> Iterator[Any]:
-    """Start simulator and planner, and yield a ready TrialDriver; leave nothing running."""
+    """Start simulator, with parameters `sim`, and planner; yield a ready TrialDriver; leave nothing running."""
     private_domain()
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
     from wm_planner.ros.trial_driver import TrialDriver
 
-    overrides = {"planner": node_parameters(settings)}
-    if camera_rate is not None:
-        overrides["sim"] = {"camera.rate": camera_rate}
+    overrides = {"planner": node_parameters(settings), "sim": sim or {}}
     specs = stack(("sim", "planner"), task=task.name, checkpoint=checkpoint or "", overrides=overrides)  # type: ignore[arg-type]
     with running(specs, log_directory=logs):
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # `running` handles them
@@ -80,15 +78,22 @@ def evaluate(
     progress: Callable[[Trial], None] = lambda trial: None,
     logs: Path | None = None,
     camera_rate: float | None = None,
+    factor: str | None = None,
 ) -> dict:
     """The lockstep report, with `rate_hz` (mean, by the sensors' clock) and `image_to_command_ms` besides.
 
     Args:
         camera_rate: of the simulated camera, Hz; None: the control rate.
+        factor: one of the camera's place: it stands there for the whole run.
     """
     scenes = Environment(task)
+    sim: dict[str, Any] = {} if camera_rate is None else {"camera.rate": camera_rate}
+    if factor is not None:
+        vary(scenes, factor, seed)
+        camera = scenes.world.camera
+        sim |= {"camera.eye": [*camera.eye], "camera.target": [*camera.target], "camera.up": [*camera.up]}
     trials, statuses = [], []
-    with driver(task, checkpoint, settings or [], logs, camera_rate=camera_rate) as node:
+    with driver(task, checkpoint, settings or [], logs, sim=sim) as node:
         for episode in range(episodes):
             scene = scene_seed(seed, episode)
             goal = make_goal(scenes, scene)
@@ -111,6 +116,7 @@ def summarise(
     return result | {
         "rate_hz": round(float(np.mean(rates)), 2) if rates else 0.0,
         "image_to_command_ms": percentiles(latency),
+        "camera_moved": max((float(s["camera_moved"]) for s in statuses if "camera_moved" in s), default=0.0),
         "alarms_per_ten_minutes": alarms(statuses, load_contract(task.contract).dt),
     }
 

@@ -38,6 +38,10 @@ class Memory:
         self._moments.clear()
         self._commands.clear()
 
+    def forget_seen(self) -> None:
+        """What was observed; what was done stays."""
+        self._moments.clear()
+
     def remember(self, moment: Moment) -> None:
         if self._moments and moment.time < self._moments[-1].time:
             self.clear()

@@ -248,6 +248,7 @@ class Pilot:
             "command_age_ms": f"{age:.1f}",
             "image_to_command_ms": f"{self._image_to_command:.1f}",
             "rate_hz": f"{self._rate.hertz(self.now()):.1f}",
+            "camera_moved": f"{self.worker.camera_moved:.3f}",
             "distance": f"{decision.plan.distance if decision else float('nan'):.4f}",
             "speed": f"{self._caution.speed:g}",
             **({"surprise": f"{self._surprise[0]:.3f}"} if self._calibration else {}),

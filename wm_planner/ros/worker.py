@@ -143,6 +143,12 @@ class Worker:
     def decision(self) -> Decision | None:
         return self._decision
 
+    @property
+    def camera_moved(self) -> float:
+        """How far what is seen has moved because a camera has, as a share of a picture's side; 0: not at all."""
+        view = self._agent.view
+        return view.moved if view is not None else 0.0
+
     def notify(self) -> None:
         """New input may be complete."""
         with self._condition:
@@ -218,9 +224,8 @@ class Worker:
             self._plan(goal, epoch, settings)
 
     def _rebuild(self, settings: Settings) -> None:
-        memory = self._agent.memory
-        self._agent = Agent(self._agent.model, settings.agent)
-        self._agent.memory = memory
+        before, self._agent = self._agent, Agent(self._agent.model, settings.agent)
+        self._agent.remember(before)
         self._apply(self._applied)
         if self._observation is not None:
             self._agent.observe(self._observation.frame, self._observation.joints, self._observation.stamp)

@@ -72,11 +72,24 @@ def _light_intensity(env: Environment, rng: np.random.Generator) -> None:
 
 
 def _camera(env: Environment, rng: np.random.Generator, metres: float = 0.0, degrees: float = 0.0) -> None:
-    pose, away = env.task.camera, metres * _unit(rng)
-    rotation = cv2.Rodrigues(np.radians(degrees) * _unit(rng))[0]
-    eye = np.add(pose.eye, away)
-    view, up = rotation @ np.subtract(pose.target, pose.eye), rotation @ np.array(pose.up)
-    env.world.camera = replace(pose, eye=tuple(eye), target=tuple(eye + view), up=tuple(up))
+    pose = env.task.camera
+    _look(env, rng, np.add(pose.eye, metres * _unit(rng)), np.subtract(pose.target, pose.eye), degrees)
+
+
+def _look(env: Environment, rng: np.random.Generator, eye: np.ndarray, line: np.ndarray, degrees: float) -> None:
+    """The camera at `eye`, looking along `line`, but turned by some degrees about a random axis."""
+    pose, rotation = env.task.camera, cv2.Rodrigues(np.radians(degrees) * _unit(rng))[0]
+    up = rotation @ np.array(pose.up)
+    env.world.camera = replace(pose, eye=tuple(eye), target=tuple(eye + rotation @ line), up=tuple(up))
+
+
+def _elsewhere(env: Environment, rng: np.random.Generator, metres: float, degrees: float) -> None:
+    """The camera moved, and turned to something on its old line of sight, but for some degrees."""
+    pose = env.task.camera
+    line = np.subtract(pose.target, pose.eye)
+    aim = np.add(pose.eye, rng.uniform(_NEAREST_AIM, _FURTHEST_AIM) * line)
+    eye = np.add(pose.eye, metres * _unit(rng))
+    _look(env, rng, eye, aim - eye, degrees)
 
 
 def _unit(rng: np.random.Generator) -> np.ndarray:
@@ -147,7 +160,9 @@ def factors_of(env_has_object: bool) -> list[str]:
     return [name for name, factor in FACTORS.items() if env_has_object or not factor.of_object]
 
 
-_FURTHEST, _MOST_TILT = 0.11, 11.0  # of the camera in training: metres, degrees
+_FURTHEST = 0.11  # of the camera in training, metres
+_NEAREST_AIM, _FURTHEST_AIM = 0.8, 2.2  # of the distance of what it looks at: where it aims from there
+_MOST_TILT = 2.0  # degrees, off that
 _SHARE = 0.6  # of images that a factor changes
 _COVERED = 0.3  # of images that show a background
 _TEXTURES = 48  # that backgrounds are drawn from
@@ -158,7 +173,8 @@ class Randomisation:
     """Domain randomisation: the scene from other places, in other light and other colours.
 
     Each image is drawn on its own, each factor in a share of them: the camera's place and its direction, the direction
-    of light, the colours of floor, robot and object, backgrounds. The other factors are held out.
+    of light, the colours of floor, robot and object, backgrounds. The other factors are held out. A camera elsewhere
+    still looks where it did, a little off: one that has turned is what `perception.alignment` makes up for.
 
     Args:
         harmless: only what a robot need not mind while it runs: the direction of light and the floor's colour.
@@ -184,7 +200,7 @@ class Randomisation:
         self.undo()
         if not self._harmless:
             moved, turned = rng.random(2) * (rng.random(2) < _SHARE)
-            _camera(self._env, rng, _FURTHEST * moved, _MOST_TILT * turned)
+            _elsewhere(self._env, rng, _FURTHEST * moved, _MOST_TILT * turned)
         for factor in self._trained:
             if rng.random() < _SHARE:
                 factor.vary(self._env, rng)

@@ -29,3 +29,6 @@ class ModelConfig(BaseModel):
     head_dropout: float = Field(default=0.1, ge=0, lt=1, description="of critic and policy")
     policy_components: int = Field(default=6, ge=1, description="ways of acting the policy keeps apart")
     decoder_channels: int = 96
+    body_channels: int = Field(
+        default=0, ge=0, description="of what a camera should see in a pose of the joints; 0: none"
+    )

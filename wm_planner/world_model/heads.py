@@ -84,3 +84,27 @@ class Decoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.body(self.enter(latents).unflatten(-1, (self.channels, self.side, self.side)))
+
+
+class BodyImage(nn.Module):
+    """What a camera should see while the joints are so: the robot in its pose, and of all else the average.
+
+    Joints (B, J) normalised -> images (B, C, S, S) in [0, 1].
+    """
+
+    def __init__(self, joints: int, channels: int, image_size: int, out_channels: int) -> None:
+        super().__init__()
+        width = 4 * channels
+        self.register_buffer("octaves", 2.0 ** torch.arange(_OCTAVES), persistent=False)
+        self.octaves: Tensor
+        self.read = nn.Sequential(
+            nn.Linear(joints * (1 + 2 * _OCTAVES), width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
+        self.draw = Decoder(width, channels, image_size, out_channels)
+
+    def forward(self, joints: Tensor) -> Tensor:
+        waves = (joints[..., None] * self.octaves).flatten(1)
+        return self.draw(self.read(torch.cat([joints, waves.sin(), waves.cos()], -1)))
+
+
+_OCTAVES = 4  # of sines of each joint, without which edges blur (Tancik et al., 2020)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from wm_planner.configurator.contract import Contract
 from wm_planner.perception.encoder import make_encoder
 from wm_planner.world_model.config import ModelConfig
-from wm_planner.world_model.heads import Critic, Decoder, Policy, ResidualMLP
+from wm_planner.world_model.heads import BodyImage, Critic, Decoder, Policy, ResidualMLP
 from wm_planner.world_model.precision import half_precision
 
 
@@ -62,6 +62,8 @@ class WorldModel(nn.Module):
         self.critic = Critic(d, config.head_width, config.head_dropout)
         if config.encoder != "state":
             self.decoder = Decoder(d, config.decoder_channels, contract.image_size, channels)
+        if config.body_channels:
+            self.body = BodyImage(j, config.body_channels, contract.image_size, channels)
         self.register_buffer("joint_mean", torch.zeros(j))
         self.register_buffer("joint_std", torch.ones(j))
         self.joint_mean: Tensor
@@ -119,4 +121,13 @@ class WorldModel(nn.Module):
 
     def imagine(self, latents: Tensor) -> Tensor:
         """Latents (B, D) to uint8 images (B, S, S, C), for people to look at."""
-        return (self.decoder(latents).permute(0, 2, 3, 1) * 255.0).round().to(torch.uint8)
+        return _images(self.decoder(latents))
+
+    def expect(self, joints: Tensor) -> Tensor:
+        """What the cameras should see while joints (B, J), normalised, are so: (B, S, S, C) uint8."""
+        return _images(self.body(joints))
+
+
+def _images(pixels: Tensor) -> Tensor:
+    """(B, C, S, S) in [0, 1] -> (B, S, S, C) uint8."""
+    return (pixels.permute(0, 2, 3, 1) * 255.0).round().to(torch.uint8)

@@ -1,0 +1,158 @@
+"""How far a camera is from where it was in training, from what it should see; and its images moved back.
+
+The picture that is seen is laid over the one that is expected by Gauss-Newton steps on a homography (Lucas & Kanade,
+1981; Baker & Matthews, 2004), coarse to fine, with robust weights: things that are not expected count little.
+A homography is exact for a camera that turned, and near enough for one that moved little for its distance.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+# Directions in which a homography changes, of normalised coordinates: -1 and 1 are the image's sides.
+_GENERATORS = np.array(
+    [
+        [[0, 0, 1], [0, 0, 0], [0, 0, 0]],  # shift along x
+        [[0, 0, 0], [0, 0, 1], [0, 0, 0]],  # along y
+        [[0, -1, 0], [1, 0, 0], [0, 0, 0]],  # roll
+        [[1, 0, 0], [0, 1, 0], [0, 0, -2]],  # zoom
+        [[1, 0, 0], [0, -1, 0], [0, 0, 0]],  # stretch
+        [[0, 1, 0], [1, 0, 0], [0, 0, 0]],  # shear
+        [[0, 0, 0], [0, 0, 0], [1, 0, 0]],  # perspective along x
+        [[0, 0, 0], [0, 0, 0], [0, 1, 0]],  # along y
+    ],
+    np.float64,
+)
+_SIMILARITY = 4  # the first so many
+
+_STARTS = [*itertools.product((-0.35, 0.0, 0.35), (-0.35, 0.0, 0.35), (-0.17, 0.0, 0.17))]  # shifts and roll
+_COARSE = 16  # pixels of a side, of the search among these
+_SCALE = 0.1  # of full scale: a difference beyond it is an outlier
+_UNSEEN = 1.0  # what a pixel costs that has left the picture
+_PRIOR = 2e-5  # of staying where it is, which decides what the pictures do not
+_KEPT = 0.6  # at most this share of the cost may remain
+_WORST = 0.5  # nor may more remain than this
+_IN_VIEW = 0.5  # share of the picture that has to remain
+
+IDENTITY = np.eye(3)
+
+
+def align(frames: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> np.ndarray | None:
+    """How to move what one camera sees so that it looks as expected.
+
+    Args:
+        frames: what is seen, each (S, S, 3) uint8.
+        expected: what should be seen at these moments, likewise.
+
+    Returns:
+        A homography (3, 3), for `moved_back`; None where none makes the pictures alike, or little is to be gained.
+    """
+    coarse = _Pair(frames, expected, _COARSE)
+    tried = [coarse.fit(_changed(IDENTITY, np.array(start)), _SIMILARITY, 6) for start in _STARTS]
+    found = min(tried, key=lambda homography: coarse.look(homography).cost)
+    fine = [_Pair(frames, expected, side) for side in (2 * _COARSE, frames[0].shape[0])]
+    for pair in fine:
+        found = pair.fit(found, _SIMILARITY)
+    if len(frames) > 1:  # one pose of the robot does not tell shape from distance
+        for pair in fine:
+            found = pair.fit(found, len(_GENERATORS))
+    before, after = fine[-1].look(IDENTITY), fine[-1].look(found)
+    if after.in_view < _IN_VIEW or after.difference >= min(_KEPT * before.difference, _WORST):
+        return None
+    return found
+
+
+def moved_back(frame: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """A frame (S, S, 3) as it would have looked from where the camera was; what it does not show repeats its edge."""
+    return cv2.warpPerspective(
+        frame, _in_pixels(homography, len(frame)), frame.shape[1::-1], flags=_BACKWARD, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+_BACKWARD = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
+
+class _Look:
+    """What is left between pictures moved back and those expected."""
+
+    def __init__(self, images: list[np.ndarray], targets: list[np.ndarray], homography: np.ndarray) -> None:
+        side = len(images[0])
+        seen = cv2.warpPerspective(
+            np.ones((side, side), np.float32), _in_pixels(homography, side), (side, side), flags=_BACKWARD
+        )
+        self.visible = seen > 0.99
+        self.images = [moved_back(image, homography) for image in images]
+        self.residuals = [image - target for image, target in zip(self.images, targets)]
+        loss = np.mean([np.log1p(np.square(r / _SCALE)).sum(-1) for r in self.residuals], 0)
+        self.in_view = float(self.visible.mean())
+        self.cost = float(np.where(self.visible, loss, _UNSEEN).mean())
+        self.difference = float(loss[self.visible].mean()) if self.in_view else np.inf
+
+
+class _Pair:
+    """Pictures and what was expected, at one size."""
+
+    def __init__(self, frames: Sequence[np.ndarray], expected: Sequence[np.ndarray], side: int) -> None:
+        self._images, self._targets = ([_resized(f, side) for f in each] for each in (frames, expected))
+        at = (np.arange(side) + 0.5) / side * 2 - 1
+        x, y = np.meshgrid(at, at)
+        moved = np.einsum("kij,hwj->hwki", _GENERATORS, np.stack([x, y, np.ones_like(x)], -1))
+        self._flow = (moved[..., :2] - np.stack([x, y], -1)[:, :, None] * moved[..., 2:]).astype(np.float32)
+
+    def look(self, homography: np.ndarray) -> _Look:
+        return _Look(self._images, self._targets, homography)
+
+    def fit(self, homography: np.ndarray, freedom: int, iterations: int = 10) -> np.ndarray:
+        """A better homography, along the first `freedom` directions; Levenberg-Marquardt."""
+        look, damping = self.look(homography), 1e-2
+        for _ in range(iterations):
+            hessian, gradient = self._normal(look, freedom)
+            for _ in range(4):
+                step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -gradient)
+                candidate = _changed(homography, step)
+                further = self.look(candidate)
+                if further.cost < look.cost:
+                    break
+                damping *= 8.0
+            else:
+                return homography
+            gain = look.cost - further.cost
+            homography, look, damping = candidate, further, max(damping / 4.0, 1e-4)
+            if gain < 1e-4 * look.cost:
+                break
+        return homography
+
+    def _normal(self, look: _Look, freedom: int) -> tuple[np.ndarray, np.ndarray]:
+        hessian, gradient = _PRIOR * np.eye(freedom), np.zeros(freedom)
+        for image, residual in zip(look.images, look.residuals):
+            half = len(image) / 2
+            across, down = (cv2.Sobel(image, -1, *order, ksize=3, scale=half / 8) for order in ((1, 0), (0, 1)))
+            flow = self._flow[:, :, None, :freedom]
+            jacobian = across[..., None] * flow[..., 0] + down[..., None] * flow[..., 1]
+            weights = (
+                look.visible[..., None] / (1.0 + np.square(residual / _SCALE)) / len(look.images) / image[..., 0].size
+            )
+            weighted = (jacobian * weights[..., None].astype(np.float32)).reshape(-1, freedom)
+            hessian += weighted.T @ jacobian.reshape(-1, freedom)
+            gradient += weighted.T @ residual.reshape(-1)
+        return hessian, gradient
+
+
+def _changed(homography: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Along the first directions."""
+    return homography @ (IDENTITY + np.tensordot(step, _GENERATORS[: len(step)], 1))
+
+
+def _resized(frame: np.ndarray, side: int) -> np.ndarray:
+    """(side, side, 3) float32 in [0, 1]."""
+    return cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+
+
+def _in_pixels(homography: np.ndarray, side: int) -> np.ndarray:
+    """The same homography of pixel coordinates."""
+    normalised = np.array([[2 / side, 0, 1 / side - 1], [0, 2 / side, 1 / side - 1], [0, 0, 1]])
+    return np.linalg.inv(normalised) @ homography @ normalised

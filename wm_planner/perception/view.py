@@ -1,0 +1,54 @@
+"""Where the cameras look from, found while the robot moves, and made up for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wm_planner.perception.alignment import IDENTITY, align, moved_back
+
+_LOOKS = 3  # that decide; more of the robot's poses tell a camera that has moved from one that has turned
+
+
+class View:
+    """Moves frames (S, S, 3 * cameras) back to where the cameras were in training.
+
+    Looks at a first moment and at two more; from then on the cameras are taken to stand still. One thread owns it.
+    """
+
+    def __init__(self, cameras: int) -> None:
+        self._cameras = cameras
+        self.clear()
+
+    def clear(self) -> None:
+        """The cameras may be anywhere again."""
+        self._seen: list[tuple[np.ndarray, np.ndarray]] = []
+        self._homographies: list[np.ndarray | None] = [None] * self._cameras
+
+    @property
+    def settled(self) -> bool:
+        return len(self._seen) >= _LOOKS
+
+    @property
+    def moved(self) -> float:
+        """How far what the cameras see has moved, at the most: in the middle of a picture, as a share of its side."""
+        middles = [h[:2, 2] / h[2, 2] for h in self._homographies if h is not None]
+        return max((float(np.linalg.norm(middle)) / 2.0 for middle in middles), default=0.0)
+
+    def look(self, frame: np.ndarray, expected: np.ndarray) -> bool:
+        """Learn from what is seen and what should be, both (S, S, 3 * cameras) uint8; True where that changed it."""
+        self._seen.append((frame, expected))
+        before = self._homographies
+        pairs = [[np.split(image, self._cameras, -1) for image in pair] for pair in self._seen]
+        self._homographies = [
+            align([seen[k] for seen, _ in pairs], [wanted[k] for _, wanted in pairs]) for k in range(self._cameras)
+        ]
+        return any(a is not b for a, b in zip(before, self._homographies))
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """The frame from where the cameras were in training."""
+        if all(h is None for h in self._homographies):
+            return frame
+        parts = np.split(frame, self._cameras, -1)
+        return np.concatenate(
+            [moved_back(part, IDENTITY if h is None else h) for part, h in zip(parts, self._homographies)], -1
+        )
