@@ -234,7 +234,7 @@ class Pilot:
         limit = self.settings.reached_joint_distance if joints else self.settings.reached_distance
         state = State.REACHED if distance < limit else State.PLANNING
         text = f"{goal.kind} goal: {distance:.3g} {'rad' if joints else 'steps'} away"
-        concern = self._concern()
+        concern = self._concern() or self._moved_camera()
         return state, f"{text}; {concern}" if concern else text, bool(concern)
 
     def values(self) -> dict[str, str]:
@@ -270,6 +270,10 @@ class Pilot:
         if self._caution.speed < 1.0:
             return f"slowed to {self._caution.speed:.0%}: surprise is {surprise:.3g}"
         return ""
+
+    def _moved_camera(self) -> str:
+        moved = self.worker.camera_moved
+        return f"a camera has moved ({moved:.0%} of its picture): making up for it" if moved else ""
 
     def _send(self, decision: Decision, now: float, dt: float | None = None) -> None:
         plan = decision.plan
