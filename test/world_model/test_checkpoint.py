@@ -72,6 +72,13 @@ def test_truncated(path: Path, keep: int) -> None:
         load_checkpoint(path, "cpu")
 
 
+def test_truncated_where_the_length_of_its_header_begins_like_a_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes((0x280).to_bytes(8, "little") + b'{"weights":')
+    with pytest.raises(CheckpointError, match="truncated or no safetensors file"):
+        load_checkpoint(path, "cpu")
+
+
 @given(st.binary(max_size=64))
 def test_garbage(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("garbage") / "model.safetensors"

@@ -61,8 +61,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in sorted(file.keys())}, file.metadata() or {}
     except SafetensorError as error:
         with path.open("rb") as raw:
-            head = raw.read(4)
-        if head[:2] == b"PK" or head[:1] == b"\x80":
+            head = raw.read(9)
+        safetensors = head[8:] == b"{"  # after the length of its header, which may begin like a pickle
+        if not safetensors and (head[:2] == b"PK" or head[:1] == b"\x80"):
             raise CheckpointError(
                 f"{path} is a Python pickle (torch.save), expected safetensors; pickles can run code and are never "
                 "loaded: convert it with safetensors.torch.save_file where you trust it"
