@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
-from wm_planner.cli.common import by_stage, clean_errors, console, output_path, progress_bar
+from wm_planner.cli.common import by_stage, clean_errors, console, output_path, progress_bar, read_settings
 
 
 @clean_errors
@@ -24,7 +23,7 @@ def align(
     from wm_planner.training.body import BodyConfig, learn_body
     from wm_planner.world_model.checkpoint import load_checkpoint
 
-    settings = BodyConfig.model_validate(yaml.safe_load(config.read_text()) or {} if config else {})
+    settings = read_settings(BodyConfig, config)
     path = output_path(output, run, checkpoint)
     episodes = read_episodes(data)
     model = load_checkpoint(checkpoint, expected=episodes.contract)

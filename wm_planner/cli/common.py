@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
+import yaml
+from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -25,6 +27,7 @@ from wm_planner.actor.agent import AgentConfig
 
 console = Console()
 F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", bound=BaseModel)
 
 
 def clean_errors(function: F) -> F:
@@ -92,6 +95,11 @@ def agent_config(settings: list[str]) -> AgentConfig:
             where = where.setdefault(part, {})
         where[last] = value
     return AgentConfig.model_validate(data)
+
+
+def read_settings(kind: type[M], path: Path | None) -> M:
+    """The fields of a YAML file over a model's defaults, which are all there is without a file."""
+    return kind.model_validate((yaml.safe_load(path.read_text()) if path else None) or {})
 
 
 def output_path(output: Path | None, run: Path, checkpoint: Path) -> Path:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
-from wm_planner.cli.common import by_stage, clean_errors, console, progress_bar
+from wm_planner.cli.common import by_stage, clean_errors, console, progress_bar, read_settings
 
 
 @clean_errors
@@ -25,7 +24,7 @@ def train(
     from wm_planner.training.train import train as fit
 
     keep_freed_memory()
-    settings = TrainConfig.model_validate(yaml.safe_load(config.read_text()) or {} if config else {})
+    settings = read_settings(TrainConfig, config)
     folder = run or Path("runs") / data.stem
     path = output or folder / "model.safetensors"
     with progress_bar() as bar:
