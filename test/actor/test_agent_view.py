@@ -86,8 +86,8 @@ def test_what_was_seen_before_the_camera_was_found_elsewhere_is_forgotten(
 ) -> None:
     agent = _agent(model)
     assert agent.view is not None
-    found = iter((False, True))
-    monkeypatch.setattr(agent.view, "look", lambda frame, expected: next(found))
+    found, look = iter((False, True)), agent.view.look
+    monkeypatch.setattr(agent.view, "look", lambda *what: look(*what) or next(found))
     agent.observe(scene, JOINTS, 0.0)
     agent.memory.acted(0.0, np.full(2, 0.5))
     agent.observe(scene, JOINTS, 0.1)

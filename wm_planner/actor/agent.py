@@ -114,7 +114,6 @@ class Agent:
             self.view.clear()
             self._see_goal()
         self._last: Plan | None = None
-        self._looked: float | None = None
         self._encode_seconds = 0.0
         self._generator.manual_seed(self.config.seed)
 
@@ -122,11 +121,10 @@ class Agent:
         """Take over what another agent of the same model has seen and done."""
         self.memory = other.memory
         if self.view is not None and other.view is not None:
-            self.view, self._looked = other.view, other._looked
+            self.view = other.view
         elif self.view is not other.view:
             self.memory.forget_seen()  # it was seen otherwise
 
-    @torch.no_grad()
     def set_goal(self, frame: np.ndarray) -> None:
         """Set the goal from a frame as `observe` takes it."""
         self._goal_frame, self._last = frame, None
@@ -237,24 +235,24 @@ class Agent:
 
     def _find_view(self, frame: np.ndarray, joints: Tensor, now: float) -> None:
         """Look where the cameras are, while that is not known: at first, and whenever the robot has moved since."""
-        if self.view is None or self.view.settled or not self._has_moved(now):
+        if self.view is None or self.view.settled or not self._has_moved(self.view.looked, now):
             return
-        self._looked = now
-        if self.view.look(frame, self.model.expect(joints)[0].cpu().numpy()):
+        if self.view.look(now, frame, self.model.expect(joints)[0].cpu().numpy()):
             self.memory.forget_seen()
             self._see_goal()
 
-    def _has_moved(self, now: float) -> bool:
-        """Since it last looked where the cameras are."""
-        if self._looked is None or now < self._looked:
+    def _has_moved(self, since: float | None, now: float) -> bool:
+        """True where there is nothing to have moved since."""
+        if since is None or now < since:
             return True
-        long_ago = now - self._looked >= _LOOK_EVERY * self.model.contract.dt
-        return long_ago and bool(np.abs(self.memory.mean_action(self._looked, now)).max() >= _MOVING)
+        long_ago = now - since >= _LOOK_EVERY * self.model.contract.dt
+        return long_ago and bool(np.abs(self.memory.mean_action(since, now)).max() >= _MOVING)
 
     def _see_goal(self) -> None:
         if self._goal_frame is not None:
             self._goal = Goal(latent=self._encode(self._goal_frame)[0])
 
+    @torch.no_grad()
     def _encode(self, frame: np.ndarray) -> Tensor:
         return self.model.encode(self._tensor(frame if self.view is None else self.view(frame)))
 

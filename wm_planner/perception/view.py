@@ -21,6 +21,7 @@ class View:
 
     def clear(self) -> None:
         """The cameras may be anywhere again."""
+        self.looked: float | None = None  # when last, s
         self._seen: list[tuple[np.ndarray, np.ndarray]] = []
         self._homographies: list[np.ndarray | None] = [None] * self._cameras
 
@@ -34,8 +35,9 @@ class View:
         middles = [h[:2, 2] / h[2, 2] for h in self._homographies if h is not None]
         return max((float(np.linalg.norm(middle)) / 2.0 for middle in middles), default=0.0)
 
-    def look(self, frame: np.ndarray, expected: np.ndarray) -> bool:
+    def look(self, now: float, frame: np.ndarray, expected: np.ndarray) -> bool:
         """Learn from what is seen and what should be, both (S, S, 3 * cameras) uint8; True where that changed it."""
+        self.looked = now
         self._seen.append((frame, expected))
         before = self._homographies
         pairs = [[np.split(image, self._cameras, -1) for image in pair] for pair in self._seen]

@@ -6,46 +6,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from wm_planner.data.dataset import Episodes
+from wm_planner.training.config import StageConfig
+from wm_planner.training.image import ImageLoss, seen
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.train import split
 from wm_planner.world_model.checkpoint import Checkpoint, save_checkpoint
 from wm_planner.world_model.model import WorldModel
-from wm_planner.world_model.precision import half_precision
 
 _HELD_OUT = 512  # moments that it is measured on
 
 
-class BodyConfig(BaseModel):
+class BodyConfig(StageConfig):
     """Budgets are in optimiser steps, as in TrainConfig."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    seed: int = 0
-    threads: int = Field(default=1, ge=1)
-    save_every: int = Field(default=250, ge=1, description="steps between resumable checkpoints")
     channels: int = Field(default=64, ge=1, description="as ModelConfig.body_channels")
     steps: int = Field(default=5000, ge=1)
     batch: int = Field(default=48, ge=1)
     lr: float = 2e-3
-
-
-class BodyLoss:
-    """Draws moments and returns the loss terms of one optimiser step."""
-
-    def __init__(self, model: WorldModel, episodes: Episodes, config: BodyConfig) -> None:
-        self._model, self._episodes, self._config = model, episodes, config
-
-    def __call__(self, step: int) -> dict[str, Tensor]:
-        cfg, model = self._config, self._model
-        rng = np.random.default_rng([cfg.seed, 8, step])
-        joints, wanted = _moments(model, self._episodes, rng, cfg.batch)
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=half_precision(model.device)):
-            image = model.body(joints)
-        return {"image": 10.0 * (image.float() - wanted).square().mean()}
 
 
 def learn_body(
@@ -69,17 +50,21 @@ def learn_body(
     run.mkdir(parents=True, exist_ok=True)
     model, facts = _with_body(checkpoint.model, config), checkpoint.facts
     training, validation = split(episodes)
-    body, loss = model.body.requires_grad_(True), BodyLoss(model, training, config)
+    body = model.body.requires_grad_(True)
+    loss = ImageLoss(body, _joints(model, training), training.frames, (config.seed, 8), config.batch)
     seconds = optimise(
         "body", body, [*body.parameters()], loss, config.steps, config.lr, run, config.save_every, progress
     )
     body.requires_grad_(False)
-    joints, wanted = _moments(model, validation, np.random.default_rng([config.seed, 9]), _HELD_OUT)
+    rng = np.random.default_rng([config.seed, 9])
+    episode, index = rng.integers(validation.frames.shape[:2], size=(_HELD_OUT, 2)).T
+    wanted = seen(validation.frames[episode, index], model.device)
+    expected = body(_joints(model, validation)[episode, index])
     facts["body"] = {
         "config": config.model_dump(mode="json"),
         "seconds": round(seconds),
         "episodes": list(training.actions.shape[:2]),
-        "error": round(float((model.body(joints) - wanted).abs().mean()), 4),
+        "error": round(float((expected - wanted).abs().mean()), 4),
     }
     save_checkpoint(output, model, facts)
     return facts
@@ -94,9 +79,6 @@ def _with_body(model: WorldModel, config: BodyConfig) -> WorldModel:
     return other.eval().requires_grad_(False)
 
 
-def _moments(model: WorldModel, episodes: Episodes, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
-    """Joints (count, J) normalised and what was seen, (count, C, S, S) in [0, 1]."""
-    episode, index = rng.integers(episodes.frames.shape[:2], size=(count, 2)).T
-    joints = model.normalise_joints(torch.from_numpy(episodes.joints[episode, index]).to(model.device))
-    frames = torch.from_numpy(episodes.frames[episode, index]).to(model.device)
-    return joints, frames.permute(0, 3, 1, 2) / 255.0
+def _joints(model: WorldModel, episodes: Episodes) -> Tensor:
+    """(N, T+1, J) normalised."""
+    return model.normalise_joints(torch.from_numpy(episodes.joints).to(model.device))

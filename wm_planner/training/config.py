@@ -9,14 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from wm_planner.world_model.config import ModelConfig
 
 
-class RolloutConfig(BaseModel):
-    """How a predictor learns long rollouts of frozen latents."""
+class StageConfig(BaseModel):
+    """What every stage of training has."""
 
     model_config = ConfigDict(extra="forbid")
 
     seed: int = 0
     threads: int = Field(default=1, ge=1)
     save_every: int = Field(default=250, ge=1, description="steps between resumable checkpoints")
+
+
+class RolloutConfig(StageConfig):
+    """How a predictor learns long rollouts of frozen latents."""
+
     predictor_steps: int = Field(default=6000, ge=0)
     predictor_lr: float = 3e-4
     predictor_muon_lr: float = Field(default=0.0, ge=0, description="of its square matrices, by Muon; 0: AdamW's")

@@ -21,6 +21,7 @@ from wm_planner.training.clone import CloneLoss
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.critic import CriticLoss
 from wm_planner.training.hindsight import attempt_ends
+from wm_planner.training.image import ImageLoss
 from wm_planner.training.jepa import JEPALoss
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.policy import PolicyLoss
@@ -29,7 +30,6 @@ from wm_planner.training.probe import HORIZONS, probe
 from wm_planner.training.stitch import StitchLoss
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
 from wm_planner.world_model.model import WorldModel
-from wm_planner.world_model.precision import half_precision
 
 Fit = Callable[..., float]  # `optimise` of one run
 
@@ -170,7 +170,7 @@ def _world_model(
     seconds["policy"] = _policy(model, latents, training, config, fit)
     if sees:
         parameters = [*model.decoder.parameters()]
-        decode = _decoder_loss(model, training.frames, latents.latents, config)
+        decode = ImageLoss(model.decoder, latents.latents, training.frames, (config.seed, 3), config.decoder_batch)
         seconds["decoder"] = fit("decoder", model, parameters, decode, config.decoder_steps, 1e-3)
     return seconds, latents
 
@@ -197,20 +197,3 @@ def calibration(model: WorldModel, nominal: Episodes, latents: Latents, kind: st
     )
     source = f"{len(nominal.actions)} held-out episodes of {kind}, commands up to {late:g} of a step late"
     return calibrate(model, latents, harmless, source, late).model_dump(mode="json")
-
-
-def _decoder_loss(
-    model: WorldModel, frames: np.ndarray, latents: Tensor, config: TrainConfig
-) -> Callable[[int], dict[str, Tensor]]:
-    half = half_precision(model.device)
-
-    def loss(step: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([config.seed, 3, step])
-        episode = rng.integers(frames.shape[0], size=config.decoder_batch)
-        index = rng.integers(frames.shape[1], size=config.decoder_batch)
-        target = torch.from_numpy(frames[episode, index]).to(model.device).permute(0, 3, 1, 2) / 255.0
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=half):
-            image = model.decoder(latents[episode, index])
-        return {"image": 10.0 * (image.float() - target).square().mean()}
-
-    return loss

@@ -51,7 +51,7 @@ class Calibration(BaseModel):
             if len(data) != 2 * size**2:
                 raise ValueError(
                     f"the calibration of surprise has {len(data) // 2} numbers at horizon {horizon}, expected "
-                    f"{size}^2 for {size} latents and joints; calibrate again with `wm_planner verify`"
+                    f"{size}^2 for {size} latents and joints; calibrate again with `wm_planner calibrate`"
                 )
             out[horizon] = torch.from_numpy(np.frombuffer(data, np.float16).reshape(size, size).astype(np.float32))
         return out
