@@ -17,8 +17,8 @@ from wm_planner.configurator.workers import worker_pool
 from wm_planner.data.dataset import Episodes, write_episodes
 from wm_planner.data.planner_play import PlannerPlay
 from wm_planner.sim.environment import Environment
-from wm_planner.sim.factors import Randomisation
 from wm_planner.sim.play import make_play
+from wm_planner.sim.randomisation import Randomisation
 from wm_planner.sim.tasks import COLLECTION, Task, get_task
 from wm_planner.world_model.checkpoint import load_checkpoint
 
@@ -61,6 +61,7 @@ def collect_episode(
     rng = np.random.default_rng([seed, COLLECTION, index] + ([_PLANNING] if agent else []))
     start = env.task.sample(rng)
     if randomisation:
+        randomisation.place_camera(look)
         randomisation.draw(look)
     env.reset(start)
     play = PlannerPlay(env, rng, agent, start) if agent else make_play(env, rng, index)
@@ -78,6 +79,8 @@ def collect_episode(
         actions.append(action)
         state.append(ground_truth(env))
     as_float = (np.array(values, np.float32) for values in (joints, actions, state))
+    if randomisation:
+        frames = [randomisation.made_up_for(frame) for frame in frames]
     return np.stack(frames), *as_float, np.array(attempts, np.int32)
 
 
@@ -113,8 +116,8 @@ def collect(
     Args:
         lamp: see `Environment`.
         checkpoint: its model plans towards random goals; None: scripted play.
-        look: "randomised": the same play, with camera pose, light, colours and background drawn anew for every image;
-            "harmless": only light and the floor's colour; see `Randomisation`.
+        look: "randomised": the same play, with the camera's pose drawn anew for every episode and light, colours and
+            background for every image; "harmless": only light and the floor's colour; see `Randomisation`.
 
     Raises:
         ValueError: another look and a checkpoint, whose play would depend on what it sees.

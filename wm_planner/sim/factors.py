@@ -71,25 +71,12 @@ def _light_intensity(env: Environment, rng: np.random.Generator) -> None:
     env.world.light = Light(usual.direction, gain * usual.ambient, gain * usual.diffuse)
 
 
-def _camera(env: Environment, rng: np.random.Generator, metres: float = 0.0, degrees: float = 0.0) -> None:
+def move_camera(env: Environment, rng: np.random.Generator, metres: float = 0.0, degrees: float = 0.0) -> None:
+    """From where the task has it, in a random direction, and turned about a random axis."""
     pose = env.task.camera
-    _look(env, rng, np.add(pose.eye, metres * _unit(rng)), np.subtract(pose.target, pose.eye), degrees)
-
-
-def _look(env: Environment, rng: np.random.Generator, eye: np.ndarray, line: np.ndarray, degrees: float) -> None:
-    """The camera at `eye`, looking along `line`, but turned by some degrees about a random axis."""
-    pose, rotation = env.task.camera, cv2.Rodrigues(np.radians(degrees) * _unit(rng))[0]
-    up = rotation @ np.array(pose.up)
-    env.world.camera = replace(pose, eye=tuple(eye), target=tuple(eye + rotation @ line), up=tuple(up))
-
-
-def _elsewhere(env: Environment, rng: np.random.Generator, metres: float, degrees: float) -> None:
-    """The camera moved, and turned to something on its old line of sight, but for some degrees."""
-    pose = env.task.camera
-    line = np.subtract(pose.target, pose.eye)
-    aim = np.add(pose.eye, rng.uniform(_NEAREST_AIM, _FURTHEST_AIM) * line)
-    eye = np.add(pose.eye, metres * _unit(rng))
-    _look(env, rng, eye, aim - eye, degrees)
+    eye, rotation = np.add(pose.eye, metres * _unit(rng)), cv2.Rodrigues(np.radians(degrees) * _unit(rng))[0]
+    target, up = eye + rotation @ np.subtract(pose.target, pose.eye), rotation @ np.array(pose.up)
+    env.world.camera = replace(pose, eye=tuple(eye), target=tuple(target), up=tuple(up))
 
 
 def _unit(rng: np.random.Generator) -> np.ndarray:
@@ -97,7 +84,7 @@ def _unit(rng: np.random.Generator) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def _blobs(env: Environment, rng: np.random.Generator, across: int = 12) -> int:
+def blobs(env: Environment, rng: np.random.Generator, across: int = 12) -> int:
     """A texture of as many coloured blobs across; PyBullet keeps it for good."""
     colours = rng.uniform(0.1, 0.6, (across, across, 3)).astype(np.float32)
     blobs = cv2.resize(colours, (256, 256), interpolation=cv2.INTER_CUBIC)
@@ -107,13 +94,14 @@ def _blobs(env: Environment, rng: np.random.Generator, across: int = 12) -> int:
         return env.world.client.loadTexture(str(path))
 
 
-def _cover(env: Environment, texture: int) -> None:
+def cover(env: Environment, texture: int) -> None:
+    """Floor and walls with a texture."""
     for body in env.world.scenery.bodies:
         env.world.client.changeVisualShape(body, -1, rgbaColor=(1, 1, 1, 1), textureUniqueId=texture)
 
 
 def _background(env: Environment, rng: np.random.Generator) -> None:
-    _cover(env, _blobs(env, rng))
+    cover(env, blobs(env, rng))
 
 
 def _noise(env: Environment, rng: np.random.Generator) -> None:
@@ -142,10 +130,11 @@ FACTORS: dict[str, Factor] = {
     "light direction": Factor(_light_direction, "from anywhere above 30 degrees"),
     "light intensity": Factor(_light_intensity, "0.67 to 1.5 times"),
     **{
-        f"camera {cm} cm": Factor(partial(_camera, metres=cm / 100), "moved in a random direction") for cm in (2, 5, 10)
+        f"camera {cm} cm": Factor(partial(move_camera, metres=cm / 100), "moved in a random direction")
+        for cm in (2, 5, 10)
     },
     **{
-        f"camera {degrees} degrees": Factor(partial(_camera, degrees=degrees), "turned about a random axis")
+        f"camera {degrees} degrees": Factor(partial(move_camera, degrees=degrees), "turned about a random axis")
         for degrees in (2, 5, 10)
     },
     "background": Factor(_background, "floor and walls covered with coloured blobs"),
@@ -158,58 +147,3 @@ FACTORS: dict[str, Factor] = {
 def factors_of(env_has_object: bool) -> list[str]:
     """The names of the factors that a task with or without an object has."""
     return [name for name, factor in FACTORS.items() if env_has_object or not factor.of_object]
-
-
-_FURTHEST = 0.11  # of the camera in training, metres
-_NEAREST_AIM, _FURTHEST_AIM = 0.8, 2.2  # of the distance of what it looks at: where it aims from there
-_MOST_TILT = 2.0  # degrees, off that
-_SHARE = 0.6  # of images that a factor changes
-_COVERED = 0.3  # of images that show a background
-_TEXTURES = 48  # that backgrounds are drawn from
-_TEXTURE_SEED = 0x7E87  # of the stream of random numbers they are made of
-
-
-class Randomisation:
-    """Domain randomisation: the scene from other places, in other light and other colours.
-
-    Each image is drawn on its own, each factor in a share of them: the camera's place and its direction, the direction
-    of light, the colours of floor, robot and object, backgrounds. The other factors are held out. A camera elsewhere
-    still looks where it did, a little off: one that has turned is what `perception.alignment` makes up for.
-
-    Args:
-        harmless: only what a robot need not mind while it runs: the direction of light and the floor's colour.
-    """
-
-    def __init__(self, env: Environment, harmless: bool = False) -> None:
-        self._env, self._light, self._harmless, world = env, env.world.light, harmless, env.world
-        bodies: dict[str, int | None] = {"floor colour": world.scenery.floor}
-        if not harmless:
-            bodies |= {"robot colour": world.robot.body, "object colour": world.cube}
-        self._trained = [FACTORS[name] for name, body in bodies.items() if body is not None]
-        self._trained.append(FACTORS["light direction"])
-        painted = {*world.scenery.bodies, *(body for body in bodies.values() if body is not None)}
-        self._colours: dict[tuple[int, int], RGBA] = {
-            shape[:2]: shape[7] for body in sorted(painted) for shape in world.client.getVisualShapeData(body)
-        }  # of links (body, link)
-        rng = np.random.default_rng(_TEXTURE_SEED)
-        textures = 0 if harmless else _TEXTURES
-        self._textures = [_blobs(env, rng, across=int(rng.integers(4, 21))) for _ in range(textures)]
-
-    def draw(self, rng: np.random.Generator) -> None:
-        """How the environment's next image is to look; does not depend on how the last one did."""
-        self.undo()
-        if not self._harmless:
-            moved, turned = rng.random(2) * (rng.random(2) < _SHARE)
-            _elsewhere(self._env, rng, _FURTHEST * moved, _MOST_TILT * turned)
-        for factor in self._trained:
-            if rng.random() < _SHARE:
-                factor.vary(self._env, rng)
-        if self._textures and rng.random() < _COVERED:
-            _cover(self._env, self._textures[rng.integers(_TEXTURES)])
-
-    def undo(self) -> None:
-        """As the task has it."""
-        world = self._env.world
-        world.camera, world.light = self._env.task.camera, self._light
-        for (body, link), colour in self._colours.items():
-            world.client.changeVisualShape(body, link, rgbaColor=colour, textureUniqueId=-1)
