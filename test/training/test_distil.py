@@ -81,6 +81,29 @@ def test_views_of_the_first_episodes_are_enough(
     assert facts["distilled"]["episodes of views"] == len(split(views)[0].actions)
 
 
+def test_a_second_step_does_not_drift_from_the_first_ones_teacher(
+    teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    wanted, config = encode_all(teacher.model, nominal).latents, DistilConfig(**CONFIG | {"predictor_steps": 0})
+    student = load_checkpoint(tmp_path / "teacher.safetensors", "cpu")
+    distil(student, nominal, views, config, tmp_path / "first", tmp_path / "first.safetensors")
+    error = {}
+    for original in (None, teacher.model):
+        student, run = load_checkpoint(tmp_path / "first.safetensors", "cpu"), tmp_path / f"run_{original is None}"
+        distil(student, nominal, views, config, run, tmp_path / "m.safetensors", teacher=original)
+        model, _ = load_checkpoint(tmp_path / "m.safetensors", "cpu")
+        error[original is None] = float((encode_all(model, nominal).latents - wanted).square().mean())
+    assert error[False] < 0.8 * error[True]
+
+
+def test_a_teacher_whose_latents_mean_something_else_is_refused(
+    teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    other = WorldModel(teacher.model.contract, teacher.model.config)
+    with pytest.raises(ValueError, match=r"another policy than the teacher, .* expected the model that it was"):
+        distil(teacher, nominal, views, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m", teacher=other)
+
+
 @pytest.mark.usefixtures("teacher")
 def test_what_it_knew_suffers_less_where_plain_images_weigh_more(
     nominal: Episodes, views: Episodes, tmp_path: Path

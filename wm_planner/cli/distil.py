@@ -12,13 +12,17 @@ from wm_planner.cli.common import by_stage, clean_errors, console, output_path, 
 
 @clean_errors
 def distil(
-    checkpoint: Annotated[Path, typer.Option(help="the model whose latents are to be kept")],
+    checkpoint: Annotated[Path, typer.Option(help="the model to train further")],
     data: Annotated[Path, typer.Option(help="dataset that it was trained on")],
     views: Annotated[Path, typer.Option(help="the same play, or its first episodes, collected with --randomise")],
     run: Annotated[Path, typer.Option(help="resumable state and TensorBoard logs")],
     harmless: Annotated[
         Path | None,
         typer.Option(help="likewise, collected with --harmless: what must not surprise; none when left out"),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="whose latents are to be met: what it was distilled from; its own when left out"),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of DistilConfig fields; defaults when left out")] = None,
     output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
@@ -34,8 +38,10 @@ def distil(
     settings = read_settings(DistilConfig, config)
     path = output_path(output, run, checkpoint)
     nominal = read_episodes(data)
-    teacher = load_checkpoint(checkpoint, expected=nominal.contract)
+    student = load_checkpoint(checkpoint, expected=nominal.contract)
+    original = load_checkpoint(teacher, expected=nominal.contract).model if teacher else None
     with progress_bar() as bar:
         unminded = read_episodes(harmless) if harmless else None
-        facts = fit(teacher, nominal, read_episodes(views), settings, run, path, by_stage(bar), unminded)
+        shown = read_episodes(views)
+        facts = fit(student, nominal, shown, settings, run, path, by_stage(bar), unminded, original)
     console.print(f"{path}:", facts["distilled"])

@@ -120,7 +120,7 @@ class DistilLoss:
 
 
 def distil(
-    teacher: Checkpoint,
+    student: Checkpoint,
     nominal: Episodes,
     views: Episodes,
     config: DistilConfig,
@@ -128,34 +128,39 @@ def distil(
     output: Path,
     progress: Progress = silent,
     harmless: Episodes | None = None,
+    teacher: WorldModel | None = None,
 ) -> dict:
-    """Train the teacher's encoder further, then its predictor; keep resumable state in `run`, write `output`.
+    """Train the student's encoder further, then its predictor; keep resumable state in `run`, write `output`.
 
     Args:
+        student: the model; its calibration says what surprises it.
         nominal: episodes as the teacher saw them; best all it was trained on, so that validation is of none of these.
         views: the first of these episodes or all, seen otherwise; `Randomisation` makes them.
         harmless: the first of these episodes or all, changed so that nothing should surprise; None: not trained for.
+        teacher: whose latents are to be met: what the student was distilled from; None: the student as it is.
 
     Returns:
-        The facts stored in the checkpoint: the teacher's, how well its latents are met, and validation metrics.
+        The facts stored in the checkpoint: the student's, how well the latents are met, and validation metrics.
 
     Raises:
-        ValueError: they are not of the same moments, or too short; or surprise is to change of a teacher whose surprise
-            is not calibrated.
+        ValueError: they are not of the same moments, or too short; surprise is to change of a student whose surprise
+            is not calibrated; or the student was not distilled from this teacher.
     """
     _same_moments(nominal, views, "views")
     if harmless is not None:
         _same_moments(nominal, harmless, "harmless changes")
     require_steps(nominal, config.rollout_length)
     torch.set_num_threads(config.threads)
-    model, facts = teacher
+    model, facts = student
+    teacher = model if teacher is None else teacher
+    _same_meaning(model, teacher)
     run.mkdir(parents=True, exist_ok=True)
     (training, validation), (other, held_out) = split(nominal), split(views)
-    wanted = encode_all(model, validation).latents
+    wanted = encode_all(teacher, validation).latents
     known = nominal.part(slice(len(other.actions), len(views.actions)))  # the moments of the held-out views
-    wanted_of_views = encode_all(model, known).latents
+    wanted_of_views = encode_all(teacher, known).latents
     before = _missed(encode_all(model, held_out).latents, wanted_of_views)
-    taught = encode_all(model, training).latents
+    taught = encode_all(teacher, training).latents
     if config.standardise and not model.config.conv_standardise:
         model = _standardising(model, some_frames(training, config.seed))
     calibration = _calibration(facts) if config.intruder_weight or harmless is not None else None
@@ -197,7 +202,7 @@ def _standardising(model: WorldModel, frames: Tensor) -> WorldModel:
 
 
 def _calibration(facts: dict) -> Calibration:
-    """Of the teacher's surprise."""
+    """Of the student's surprise."""
     if "surprise" not in facts:
         raise ValueError(
             "the surprise of the model to distil is not calibrated, expected so for intruders and what is harmless; "
@@ -211,6 +216,16 @@ def _startle(model: WorldModel, calibration: Calibration) -> Tensor:
     size = model.config.latent_dim + len(model.contract.joints.names)
     whitening = calibration.matrices(size)[min(HORIZONS)][: model.config.latent_dim].to(model.device)
     return whitening / (calibration.threshold(STOP) * size**0.5)
+
+
+def _same_meaning(student: WorldModel, teacher: WorldModel) -> None:
+    """Of their latents: what is distilled from a model keeps its policy, which reads them."""
+    ours, theirs = student.policy.state_dict(), teacher.policy.state_dict()
+    if any(ours[name].shape != theirs[name].shape or not torch.equal(ours[name], theirs[name]) for name in ours):
+        raise ValueError(
+            "the model has another policy than the teacher, so its latents mean something else; expected the model "
+            "that it was distilled from, or another distilled from that"
+        )
 
 
 def _same_moments(nominal: Episodes, views: Episodes, what: str) -> None:
