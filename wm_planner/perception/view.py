@@ -6,7 +6,7 @@ import numpy as np
 
 from wm_planner.perception.alignment import IDENTITY, align, moved_back
 
-_LOOKS = 3  # that decide; more of the robot's poses tell a camera that has moved from one that has turned
+LOOKS = 3  # that decide; more of the robot's poses tell a camera that has moved from one that has turned
 
 
 class View:
@@ -27,7 +27,7 @@ class View:
 
     @property
     def settled(self) -> bool:
-        return len(self._seen) >= _LOOKS
+        return len(self._seen) >= LOOKS
 
     @property
     def moved(self) -> float:
