@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ CONFIG = Path(__file__).parents[2] / "config"
 RECIPES = sorted((CONFIG / "training").glob("*.yaml"))
 DISTILLED = sorted((CONFIG / "distil").glob("*.yaml"))
 REFINED = sorted((CONFIG / "refine").glob("*.yaml"))
+SHIPPED = sorted((CONFIG.parent / "wm_planner" / "checkpoints").glob("*.safetensors"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -31,7 +33,9 @@ def test_every_recipe_of_refinement_is_valid(path: Path) -> None:
     assert RolloutConfig.model_validate(yaml.safe_load(path.read_text()))
 
 
-def test_there_is_one_for_every_shipped_model() -> None:
-    shipped = {path.stem for path in Path(__file__).parents[2].glob("wm_planner/checkpoints/*.safetensors")}
-    assert {name.removesuffix("_distilled") for name in shipped} <= {path.stem for path in RECIPES}
-    assert {name for name in shipped if name.endswith("_distilled")} <= {path.stem for path in DISTILLED}
+@pytest.mark.parametrize("model", SHIPPED, ids=lambda path: path.stem)
+def test_the_card_of_a_shipped_model_names_the_recipes_that_it_is_made_by(model: Path) -> None:
+    used = re.findall(r"--config (\S+\.yaml)", model.with_suffix(".md").read_text())
+    named = {CONFIG.parent / path for path in used}
+    assert named & set(RECIPES)
+    assert named <= {*RECIPES, *DISTILLED, *REFINED}
