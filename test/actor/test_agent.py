@@ -315,3 +315,19 @@ def test_plans_with_a_real_network(small_model: WorldModel, rng: np.random.Gener
 def test_impossible_settings_are_refused(change: dict, said: str) -> None:
     with pytest.raises(ValueError, match=f"(?s){said}"):
         AgentConfig(**change)
+
+
+def test_makes_up_for_what_the_predictor_keeps_missing(model: WorldModel) -> None:
+    """A wind that the model does not know of."""
+    wind, missed = np.array([0.03, -0.05]), {}
+    for offset_free in (True, False):
+        agent, place = _agent(model, offset_free=offset_free), np.zeros(2)
+        agent.set_goal(GOAL)
+        for k in range(30):
+            agent.observe(*_at(*place), k * DT)
+            action = agent.plan().actions[0]
+            agent.memory.acted(k * DT, action)
+            place = place + REACH * action + wind
+        missed[offset_free] = np.linalg.norm(place - GOAL)
+    assert missed[False] > 0.015
+    assert missed[True] < missed[False] / 2

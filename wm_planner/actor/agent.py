@@ -14,6 +14,7 @@ from wm_planner.actor.cem import cem
 from wm_planner.actor.gradient import gradient
 from wm_planner.actor.icem import icem
 from wm_planner.actor.mppi import mppi
+from wm_planner.actor.offset import Offset
 from wm_planner.actor.proposals import propose
 from wm_planner.actor.solver import Judged, Solver, SolverConfig
 from wm_planner.cost.cost import COSTS, total_cost
@@ -40,6 +41,7 @@ class AgentConfig(BaseModel):
     policy_proposals: int = Field(default=32, ge=0, description="rollouts of the policy among the candidates")
     proposal_noise: float = Field(default=0.2, ge=0)
     align: bool = Field(default=True, description="make up for cameras that have moved, where the model can")
+    offset_free: bool = Field(default=True, description="make up for what the predictor keeps missing")
     seed: int = 0
 
     @field_validator("costs")
@@ -101,6 +103,7 @@ class Agent:
         contract = model.contract
         self.memory = Memory(contract.context_length, contract.dt, contract.action_dim)
         self.view = View(len(contract.cameras)) if config.align and model.config.body_channels else None
+        self.offset = Offset(model)
         self._solver = SOLVERS[config.solver.name]
         self._generator = torch.Generator(model.device)
         self._goal: Goal | None = None
@@ -110,6 +113,7 @@ class Agent:
     def reset(self) -> None:
         """Forget everything but the goal."""
         self.memory.clear()
+        self.offset.clear()
         if self.view is not None:
             self.view.clear()
             self._see_goal()
@@ -119,11 +123,11 @@ class Agent:
 
     def remember(self, other: Agent) -> None:
         """Take over what another agent of the same model has seen and done."""
-        self.memory = other.memory
+        self.memory, self.offset = other.memory, other.offset
         if self.view is not None and other.view is not None:
             self.view = other.view
         elif self.view is not other.view:
-            self.memory.forget_seen()  # it was seen otherwise
+            self._forget_seen()  # it was seen otherwise
 
     def set_goal(self, frame: np.ndarray) -> None:
         """Set the goal from a frame as `observe` takes it."""
@@ -148,6 +152,7 @@ class Agent:
         q = self.model.normalise_joints(torch.as_tensor(joints, dtype=torch.float32, device=self.model.device)[None])
         self._find_view(frame, q, now)
         self.memory.remember(Moment(now, self._encode(frame), q))
+        self.offset.update(self.memory)
         if self._last and now < self._last.start:
             self._last = None
         self._now = now
@@ -175,6 +180,8 @@ class Agent:
             prefix_latents.append(latent)
             prefix_joints.append(q)
         reactive = cfg.mode == "policy" and goal.latent is not None
+        if goal.latent is not None and cfg.offset_free and not reactive:
+            goal = Goal(latent=self.offset(goal.latent))
         given = self._rest()[None][:0] if reactive else self._given(len(prefix))
         count = 1 if reactive else cfg.policy_proposals
         first = propose(self.model, begin, given, goal.latent, count, cfg.proposal_noise, self._generator)
@@ -188,7 +195,7 @@ class Agent:
             torch.cat([*prefix_latents, future.latents[0]]),
             (joints * self.model.joint_std + self.model.joint_mean).double().cpu().numpy(),
             cost,
-            self._distance(context, goal),
+            self._distance(context, self._goal),
             {"encode": self._encode_seconds, "rollout": ready - began, "select": time.perf_counter() - ready},
         )
         return self._last
@@ -238,8 +245,12 @@ class Agent:
         if self.view is None or self.view.settled or not self._has_moved(self.view.looked, now):
             return
         if self.view.look(now, frame, self.model.expect(joints)[0].cpu().numpy()):
-            self.memory.forget_seen()
+            self._forget_seen()
             self._see_goal()
+
+    def _forget_seen(self) -> None:
+        self.memory.forget_seen()
+        self.offset.clear()
 
     def _has_moved(self, since: float | None, now: float) -> bool:
         """True where there is nothing to have moved since."""

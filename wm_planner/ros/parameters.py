@@ -52,6 +52,7 @@ PARAMETERS: dict[str, _Spec] = {
     "elites": _Spec(_DEFAULT.elites, "Best candidates kept per iteration", 1, 100000),
     "policy_proposals": _Spec(_AGENT.policy_proposals, "Rollouts of the policy among the candidates", 0, 100000),
     "align": _Spec(_AGENT.align, "Make up for cameras that have moved, where the model knows how its robot looks"),
+    "offset_free": _Spec(_AGENT.offset_free, "Make up for what the predictor keeps missing (towards goal images)"),
     **{
         f"costs.{name}": _Spec(_AGENT.costs.get(name, 0.0), f"Weight of the cost {name}; 0 leaves it out", 0.0, 1e6)
         for name in _COSTS
@@ -104,7 +105,7 @@ def settings(node: Node, changes: Sequence[Parameter] = ()) -> Settings:
     """
     values = {name: node.get_parameter(name).value for name in PARAMETERS} | {p.name: p.value for p in changes}
     solver = {"name": values["solver"], **{key: values[key] for key in ("samples", "iterations", "elites")}}
-    agent = {key: values[key] for key in ("mode", "horizon", "policy_proposals", "align")}
+    agent = {key: values[key] for key in ("mode", "horizon", "policy_proposals", "align", "offset_free")}
     costs = {name: weight for name in _COSTS if (weight := values[f"costs.{name}"])}
     try:
         config = AgentConfig.model_validate({**agent, "solver": solver, "costs": costs})
