@@ -37,7 +37,7 @@ class AgentConfig(BaseModel):
     mode: Literal["plan", "policy"] = Field("plan", description="mode 2 (planning) or mode 1 (reactive policy)")
     horizon: int = Field(default=24, ge=1, description="control steps planned ahead")
     solver: SolverConfig = SolverConfig()
-    costs: dict[str, float] = {"temporal_distance": 1.0}
+    costs: dict[str, float] = {"temporal_distance": 1.0, "latent_l2": 3.0}  # the way, and its last centimetres
     policy_proposals: int = Field(default=32, ge=0, description="rollouts of the policy among the candidates")
     proposal_noise: float = Field(default=0.2, ge=0)
     align: bool = Field(default=True, description="make up for cameras that have moved, where the model can")
