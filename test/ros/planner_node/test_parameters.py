@@ -24,6 +24,7 @@ def test_parameters_are_validated_and_changed_while_running(moving: Callable[...
     scene = moving(lockstep=True)
     paths = peer.record("/planner/predicted_trajectory", Path)
     wait_for(lambda: paths and len(paths[-1].poses) == AgentConfig().horizon, "paths of the default horizon")
+    assert peer.set_parameter("planner", "costs.latent_l2", 0.0).successful
     for name, value, text in (
         ("horizon", 0, ""),
         ("sensor_timeout", -1.0, ""),
@@ -53,6 +54,7 @@ def test_costs_decide_what_an_image_goal_is_worth(start: Callable[..., Scene], p
     scene.wait_for_motion()
     assert peer.set_parameter("planner", "costs.action_effort", 1.0).successful
     assert peer.set_parameter("planner", "costs.temporal_distance", 0.0).successful
+    assert peer.set_parameter("planner", "costs.latent_l2", 0.0).successful
     scene.assert_zero_commands_flow()  # where moving is all that costs, nothing moves
     assert peer.set_parameter("planner", "costs.latent_l2", 1e6).successful
     scene.wait_for_motion()
