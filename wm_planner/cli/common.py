@@ -80,7 +80,7 @@ def agent_config(settings: list[str]) -> AgentConfig:
     Raises:
         ValueError: a setting that is no `key=value`, or a key or value that does not fit.
     """
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = {"costs": dict(AgentConfig().costs)}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
