@@ -331,3 +331,12 @@ def test_makes_up_for_what_the_predictor_keeps_missing(model: WorldModel) -> Non
         missed[offset_free] = np.linalg.norm(place - GOAL)
     assert missed[False] > 0.015
     assert missed[True] < missed[False] / 2
+
+
+def test_plans_again_once_predictions_are_finite_again(model: WorldModel) -> None:
+    agent = _agent(model)
+    agent.set_goal(GOAL)
+    for k, broken in enumerate((False, False, True, False)):
+        model.broken = broken
+        agent.observe(*_at(0.1, 0.1), k * DT)
+    assert np.isfinite(agent.plan().actions).all() and np.isfinite(agent.plan().cost)

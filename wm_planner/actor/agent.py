@@ -152,7 +152,8 @@ class Agent:
         q = self.model.normalise_joints(torch.as_tensor(joints, dtype=torch.float32, device=self.model.device)[None])
         self._find_view(frame, q, now)
         self.memory.remember(Moment(now, self._encode(frame), q))
-        self.offset.update(self.memory)
+        if self.config.offset_free:
+            self.offset.update(self.memory)
         if self._last and now < self._last.start:
             self._last = None
         self._now = now

@@ -41,6 +41,8 @@ class Offset:
             return
         actions = memory.actions_from(now.time - dt, 1, now.latent)
         missed = residuals(self._model, context, actions, now.latent, now.joints)[0, : len(self._mean)]
+        if not missed.isfinite().all():  # a mean would never forget it
+            return
         steps = 1.0 if self._time is None else min((now.time - self._time) / dt, 1.0)
         self._mean = missed.lerp(self._mean, _KEPT**steps)
         self._time = now.time
