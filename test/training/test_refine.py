@@ -55,7 +55,7 @@ def checkpoint(contract: Contract, small_config: ModelConfig, play: Episodes, tm
 
 def test_the_predictor_learns_and_nothing_else_changes(checkpoint: Path, play: Episodes, tmp_path: Path) -> None:
     output = tmp_path / "after.safetensors"
-    facts = refine(load_checkpoint(checkpoint, "cpu"), play, RolloutConfig(**CONFIG), tmp_path / "run", output)
+    facts = refine(load_checkpoint(checkpoint, "cpu"), [play], RolloutConfig(**CONFIG), tmp_path / "run", output)
     errors = facts["validation"]
     assert errors["open_loop"]["4"] < 0.8 * errors["copy_last"]["4"]
     before, after = load_tensors(checkpoint)[0], load_tensors(output)[0]
@@ -64,7 +64,7 @@ def test_the_predictor_learns_and_nothing_else_changes(checkpoint: Path, play: E
     stored = load_checkpoint(output, "cpu").facts
     assert stored["task"] == "panda_push" and stored["distilled"] == {"seconds": 1}
     assert stored["refined"][0]["episodes"] == [12, 20] and "surprise" in stored
-    again = refine(load_checkpoint(output, "cpu"), play, RolloutConfig(**CONFIG), tmp_path / "more", tmp_path / "m")
+    again = refine(load_checkpoint(output, "cpu"), [play], RolloutConfig(**CONFIG), tmp_path / "more", tmp_path / "m")
     assert len(again["refined"]) == 2
 
 
@@ -75,7 +75,7 @@ def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, play: Episod
 
     def run(name: str, **more) -> dict[str, torch.Tensor]:
         output = tmp_path / f"{name}.safetensors"
-        refine(load_checkpoint(checkpoint, "cpu"), play, RolloutConfig(**CONFIG), tmp_path / name, output, **more)
+        refine(load_checkpoint(checkpoint, "cpu"), [play], RolloutConfig(**CONFIG), tmp_path / name, output, **more)
         return load_tensors(output)[0]
 
     whole = run("whole")
@@ -84,3 +84,15 @@ def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, play: Episod
     assert load_tensors(tmp_path / "killed" / "predictor.safetensors")[1]["step"] == "50"
     resumed = run("killed")
     assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
+
+
+def test_several_datasets_are_learned_from_and_each_is_held_out_in_part(
+    checkpoint: Path, play: Episodes, tmp_path: Path
+) -> None:
+    more = play.part(slice(VALIDATION_EPISODES + 4))
+    model = load_checkpoint(checkpoint, "cpu")
+    facts = refine(model, [play, more], RolloutConfig(**CONFIG), tmp_path / "run", tmp_path / "after.safetensors")
+    assert facts["refined"][0]["episodes"] == [12 + 4, 20]
+    shorter = Episodes.of((array[:, :-1] for array in play[:-1]), play.contract)
+    with pytest.raises(ValueError, match="20 and of 19 steps, expected equally long"):
+        refine(model, [play, shorter], RolloutConfig(**CONFIG), tmp_path / "bad", tmp_path / "bad.safetensors")

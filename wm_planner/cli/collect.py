@@ -28,6 +28,9 @@ def collect(
     harmless: Annotated[
         bool, typer.Option("--harmless", help="the same play in other light and over floors of other colours")
     ] = False,
+    explore: Annotated[
+        bool, typer.Option("--explore", help="play broken off again and again by noise, as a planner tries it")
+    ] = False,
 ) -> None:
     """Record scripted play, or the planner at work, in simulation, in parallel processes."""
     from wm_planner.data.collect import Look
@@ -44,5 +47,5 @@ def collect(
         def show(done: int) -> None:
             bar.update(row, completed=done)
 
-        run(get_task(task), path, episodes, steps, seed, workers, show, lamp, checkpoint, look)
+        run(get_task(task), path, episodes, steps, seed, workers, show, lamp, checkpoint, look, explore)
     console.print(f"{episodes} episodes of {steps} steps in {path}")

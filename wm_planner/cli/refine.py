@@ -13,7 +13,7 @@ from wm_planner.cli.common import by_stage, clean_errors, console, output_path, 
 @clean_errors
 def refine(
     checkpoint: Annotated[Path, typer.Option(help="the model whose predictor is to learn on")],
-    data: Annotated[Path, typer.Option(help="dataset of its task: what it was trained on, or more")],
+    data: Annotated[list[Path], typer.Option(help="play of its task, old or new; several: --data A --data B")],
     run: Annotated[Path, typer.Option(help="resumable state and TensorBoard logs")],
     config: Annotated[Path | None, typer.Option(help="YAML of RolloutConfig fields; defaults when left out")] = None,
     output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
@@ -28,8 +28,8 @@ def refine(
     keep_freed_memory()
     settings = read_settings(RolloutConfig, config)
     path = output_path(output, run, checkpoint)
-    episodes = read_episodes(data)
-    model = load_checkpoint(checkpoint, expected=episodes.contract)
+    datasets = [read_episodes(file) for file in data]
+    model = load_checkpoint(checkpoint, expected=datasets[0].contract)
     with progress_bar() as bar:
-        facts = fit(model, episodes, settings, run, path, by_stage(bar))
+        facts = fit(model, datasets, settings, run, path, by_stage(bar))
     console.print(f"{path}:", facts["validation"])

@@ -15,9 +15,10 @@ from wm_planner.actor.agent import Agent, AgentConfig
 from wm_planner.configurator.contract import load_contract
 from wm_planner.configurator.workers import worker_pool
 from wm_planner.data.dataset import Episodes, write_episodes
+from wm_planner.data.exploring_play import ExploringPlay
 from wm_planner.data.planner_play import PlannerPlay
 from wm_planner.sim.environment import Environment
-from wm_planner.sim.play import make_play
+from wm_planner.sim.play import Play, make_play
 from wm_planner.sim.randomisation import Randomisation
 from wm_planner.sim.tasks import COLLECTION, Task, get_task
 from wm_planner.world_model.checkpoint import load_checkpoint
@@ -25,6 +26,7 @@ from wm_planner.world_model.checkpoint import load_checkpoint
 _environment: Environment | None = None
 _agent: Agent | None = None
 _randomisation: Randomisation | None = None
+_explore = False
 Look = Literal["nominal", "randomised", "harmless"]
 _PLANNING, _VARYING = 0x91A2, 0x7A41  # streams of random numbers
 
@@ -51,11 +53,13 @@ def collect_episode(
     steps: int,
     agent: Agent | None = None,
     randomisation: Randomisation | None = None,
+    explore: bool = False,
 ) -> tuple[np.ndarray, ...]:
     """One episode of play, or of the agent's planning: frames, joints, actions, state, attempts; see `Episodes`.
 
     Args:
         randomisation: of `env`; None: every image shows the scene as the task has it. The play is the same.
+        explore: play is an `ExploringPlay`.
     """
     look = np.random.default_rng([seed, COLLECTION, index, _VARYING])
     rng = np.random.default_rng([seed, COLLECTION, index] + ([_PLANNING] if agent else []))
@@ -64,7 +68,11 @@ def collect_episode(
         randomisation.place_camera(look)
         randomisation.draw(look)
     env.reset(start)
-    play = PlannerPlay(env, rng, agent, start) if agent else make_play(env, rng, index)
+    play: Play
+    if agent:
+        play = PlannerPlay(env, rng, agent, start)
+    else:
+        play = ExploringPlay(env, rng) if explore else make_play(env, rng, index)
     observation = env.seen
     frames, joints = [observation.frame], [observation.joints]
     actions, state, attempts = [], [ground_truth(env)], []
@@ -84,8 +92,9 @@ def collect_episode(
     return np.stack(frames), *as_float, np.array(attempts, np.int32)
 
 
-def _start(task: str, lamp: float | None, checkpoint: Path | None, look: Look) -> None:
-    global _environment, _agent, _randomisation
+def _start(task: str, lamp: float | None, checkpoint: Path | None, look: Look, explore: bool) -> None:
+    global _environment, _agent, _randomisation, _explore
+    _explore = explore
     _environment = Environment(get_task(task), lamp=lamp)
     _randomisation = None if look == "nominal" else Randomisation(_environment, harmless=look == "harmless")
     if checkpoint:
@@ -96,7 +105,7 @@ def _start(task: str, lamp: float | None, checkpoint: Path | None, look: Look) -
 
 def _episode(seed: int, index: int, steps: int) -> tuple[int, tuple[np.ndarray, ...]]:
     assert _environment is not None
-    return index, collect_episode(_environment, seed, index, steps, _agent, _randomisation)
+    return index, collect_episode(_environment, seed, index, steps, _agent, _randomisation, _explore)
 
 
 def collect(
@@ -110,6 +119,7 @@ def collect(
     lamp: float | None = None,
     checkpoint: Path | None = None,
     look: Look = "nominal",
+    explore: bool = False,
 ) -> None:
     """Record `episodes` episodes of `steps` control steps and write them to `path`.
 
@@ -118,17 +128,20 @@ def collect(
         checkpoint: its model plans towards random goals; None: scripted play.
         look: "randomised": the same play, with the camera's pose drawn anew for every episode and light, colours and
             background for every image; "harmless": only light and the floor's colour; see `Randomisation`.
+        explore: play is broken off by coloured noise; see `ExploringPlay`.
 
     Raises:
-        ValueError: another look and a checkpoint, whose play would depend on what it sees.
+        ValueError: another look, or exploring, and a checkpoint: what it plans depends on what it sees, and on nothing else.
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
     """
     if checkpoint and look != "nominal":
         raise ValueError(f"{look} images are of scripted play, found a checkpoint that is to plan; leave one out")
+    if checkpoint and explore:
+        raise ValueError("exploring breaks scripted play off, found a checkpoint that is to plan; leave one out")
     if checkpoint:
         load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
     stacked: list[np.ndarray] = []
-    with worker_pool(workers, _start, task.name, lamp, checkpoint, look) as pool:
+    with worker_pool(workers, _start, task.name, lamp, checkpoint, look, explore) as pool:
         futures = (pool.submit(_episode, seed, index, steps) for index in range(episodes))
         for done, future in enumerate(as_completed(futures), 1):
             index, arrays = future.result()
@@ -144,6 +157,7 @@ def collect(
         "steps": steps,
         "lamp": lamp,
         "look": look,
+        "explore": explore,
         "checkpoint": checkpoint.name if checkpoint else None,
     }
     write_episodes(path, Episodes.of(stacked, load_contract(task.contract)), provenance)

@@ -9,7 +9,7 @@ The contract travels in the file's attributes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +44,22 @@ class Episodes(NamedTuple):
 
 
 ARRAYS = Episodes._fields[:-1]
+
+
+def joined(parts: Sequence[Episodes]) -> Episodes:
+    """The episodes of several datasets, one after another.
+
+    Raises:
+        DatasetError: they are of several contracts, or not equally long.
+    """
+    first, *others = parts
+    for other in others:
+        if lines := first.contract.differences(other.contract):
+            raise DatasetError("datasets are of several contracts; first != other:\n  " + "\n  ".join(lines))
+        ours, theirs = first.actions.shape[1], other.actions.shape[1]
+        if ours != theirs:
+            raise DatasetError(f"datasets have episodes of {ours} and of {theirs} steps, expected equally long ones")
+    return Episodes.of((np.concatenate(arrays) for arrays in zip(*(part[:-1] for part in parts))), first.contract)
 
 
 def write_episodes(path: Path, episodes: Episodes, provenance: dict) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from wm_planner.data.dataset import Episodes
+from wm_planner.data.dataset import Episodes, joined
 from wm_planner.training.config import RolloutConfig
 from wm_planner.training.loop import Progress, silent
 from wm_planner.training.predictor import fit_predictor
@@ -16,13 +17,13 @@ from wm_planner.world_model.checkpoint import Checkpoint
 
 def refine(
     checkpoint: Checkpoint,
-    episodes: Episodes,
+    datasets: Sequence[Episodes],
     config: RolloutConfig,
     run: Path,
     output: Path,
     progress: Progress = silent,
 ) -> dict:
-    """Train the predictor of `checkpoint` on the latents that its encoder makes of `episodes`; write `output`.
+    """Train the predictor of `checkpoint` on the latents that its encoder makes of `datasets`; write `output`.
 
     Args:
         run: keeps resumable state.
@@ -31,13 +32,14 @@ def refine(
         The facts stored in the checkpoint: those it had, how it was refined, and validation metrics.
 
     Raises:
-        ValueError: episodes are too few or too short.
+        ValueError: episodes are too few or too short, or of datasets that cannot be joined.
     """
-    require_steps(episodes, config.rollout_length)
+    for episodes in datasets:
+        require_steps(episodes, config.rollout_length)
     torch.set_num_threads(config.threads)
     run.mkdir(parents=True, exist_ok=True)
     model, facts = checkpoint
-    training, validation = split(episodes)
+    training, validation = (joined(parts) for parts in zip(*map(split, datasets)))
     latents = encode_all(model, training)
     seconds = fit_predictor(model, latents, config, run, progress)
     refined = {
