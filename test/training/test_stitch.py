@@ -83,8 +83,7 @@ def _far_and_near(model: _Model) -> tuple[float, float]:
 
 def test_knows_the_way_round_that_no_episode_went(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stitch, "LANDMARKS", 200)
-    monkeypatch.setattr(stitch, "LONGEST_EDGE", 4.0)
-    model, data, config = _Model(), _walks(), TrainConfig(heads_batch=256)
+    model, data, config = _Model(), _walks(), TrainConfig(heads_batch=256, stitch_edge=4.0)
     ends = np.full(data.actions.shape[:2], WALK)
     _fit(model, CriticLoss(model, data, ends, config))  # type: ignore[arg-type]
     guessed, _ = _far_and_near(model)

@@ -22,7 +22,6 @@ from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
 
 LANDMARKS = 3000
-LONGEST_EDGE = 15.0  # control steps up to which the critic is trusted
 _WEIGHT = 0.3  # of the map's distances beside near pairs
 
 
@@ -53,14 +52,14 @@ class StitchLoss:
         rng = np.random.default_rng([config.seed, 6])
         n, t = data.actions.shape[:2]
         self._landmarks = data.latents[rng.integers(n, size=LANDMARKS), rng.integers(t, size=LANDMARKS)]
-        self._steps = shortest_paths(model.critic.eval(), self._landmarks, LONGEST_EDGE, progress)
+        self._steps = shortest_paths(model.critic.eval(), self._landmarks, config.stitch_edge, progress)
         model.critic.train()
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         cfg, z = self._config, self._data.latents
         rng = np.random.default_rng([cfg.seed, 6, step])
         episode, now, goal = hindsight_pairs(rng, self._ends, cfg.heads_batch)
-        near = goal - now <= LONGEST_EDGE
+        near = goal - now <= cfg.stitch_edge
         episode, now, goal = episode[near], now[near], goal[near]
         start, end = rng.integers(LANDMARKS, size=(2, cfg.heads_batch))
         here = torch.cat([z[episode, now], self._landmarks[start]])
