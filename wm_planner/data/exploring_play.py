@@ -9,7 +9,9 @@ from wm_planner.actor.icem import coloured_noise
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.play import PLAY
 
-_STD, _EXPONENT = 0.7, 1.0  # of the noise, in shares of the action's limits; see `coloured_noise`
+# Of the noise, in shares of the action's limits (see `coloured_noise`): that of a planner's search, which has 0.5, and
+# the mean that it is drawn about besides.
+_STD, _EXPONENT = 0.7, 1.0
 _BURST, _BETWEEN = (8, 17), (3, 12)  # control steps
 
 
