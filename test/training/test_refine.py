@@ -97,5 +97,5 @@ def test_several_datasets_are_learned_from_and_each_is_held_out_in_part(
     with pytest.raises(ValueError, match="20 and of 19 steps, expected equally long"):
         refine(model, [play, shorter], RolloutConfig(**CONFIG), tmp_path / "bad", tmp_path / "bad.safetensors")
     other = play._replace(contract=play.contract.model_copy(update={"context_length": 3}))
-    with pytest.raises(ValueError, match="(?s)several contracts.*context_length"):
+    with pytest.raises(ValueError, match=r"(?s)several contracts.*context_length"):
         refine(model, [play, other], RolloutConfig(**CONFIG), tmp_path / "bad", tmp_path / "bad.safetensors")
