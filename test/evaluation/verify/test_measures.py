@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
 from wm_planner.evaluation.verify.classifier import Classifier
@@ -11,7 +10,7 @@ from wm_planner.evaluation.verify.contact import balanced
 from wm_planner.evaluation.verify.expectation import auroc
 from wm_planner.evaluation.verify.intervention import retrieval
 from wm_planner.evaluation.verify.prediction import LinearDynamics
-from wm_planner.evaluation.verify.ridge import Ridge, r2
+from wm_planner.evaluation.verify.ridge import Ridge
 from wm_planner.training.jepa import context_at_start
 from wm_planner.training.predictor import Latents
 
@@ -37,13 +36,12 @@ def test_balanced_accuracy_does_not_reward_the_frequent_answer() -> None:
     assert balanced(truth, truth) == 1.0
 
 
-def test_ridge_recovers_a_linear_map_and_r2_says_so() -> None:
+def test_ridge_recovers_a_linear_map() -> None:
     torch.manual_seed(0)
     x = torch.randn(500, 6) * torch.tensor([1.0, 10.0, 0.1, 1.0, 1.0, 0.0])
     y = x @ torch.randn(6, 2) + 3.0
-    probe = Ridge(x[:400], y[:400])
-    assert r2(probe(x[400:]), y[400:]).min() > 0.999
-    assert r2(y[400:].mean(0).expand(100, 2), y[400:]).tolist() == pytest.approx([0.0, 0.0], abs=1e-5)
+    fitted = Ridge(x[:400], y[:400])
+    assert (fitted(x[400:]) - y[400:]).abs().max() < 0.03 * y.std()
 
 
 def test_the_classifier_answers_what_is_not_linear_and_weighs_both_answers_alike() -> None:

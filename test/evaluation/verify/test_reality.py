@@ -24,19 +24,25 @@ LEAST = {
         "AUROC of teleport": 0.95,
         "AUROC of frozen": 0.9,
         "AUROC of obstacle": 0.85,
+        "AUROC of pass-through": 0.8,
         "balanced accuracy of contact": 0.65,
+        "R2 of position": 0.8,
     },
     "rover_rooms": {
-        "top-1 at 4 steps": 0.6,
-        "top-1 at 8 steps": 0.7,
+        "top-1 at 4 steps": 0.7,
+        "top-1 at 8 steps": 0.8,
         "AUROC of teleport": 0.95,
         "AUROC of frozen": 0.9,
         "AUROC of obstacle": 0.85,
+        "R2 of position": 0.8,
     },
 }
-ERRORS = {"error at 8 steps / copying the last latent": 0.35, "error at 8 steps / linear dynamics": 0.9}
-UNNOTICED = {"AUROC of light (harmless)": 0.75, "AUROC of floor colour (harmless)": 0.75}
-MOST = {"panda_reach": ERRORS, "panda_push": {**ERRORS, **UNNOTICED}, "rover_rooms": {**ERRORS, **UNNOTICED}}
+MOST = {
+    "error at 8 steps / copying the last latent": 0.35,
+    "error at 8 steps / linear dynamics": 0.9,
+    "AUROC of light (harmless)": 0.75,
+    "AUROC of floor colour (harmless)": 0.75,
+}
 
 
 @pytest.fixture(scope="module", params=sorted(LEAST))
@@ -55,7 +61,7 @@ def test_shipped_models_are_real(sections: tuple[str, list[Section]]) -> None:
     task, done = sections
     measured = {v.measure: v.measured for section in done for v in section.verdicts}
     assert {name: measured[name] for name in LEAST[task] if measured[name] < LEAST[task][name]} == {}
-    assert {name: measured[name] for name in MOST[task] if measured[name] > MOST[task][name]} == {}
+    assert {name: measured[name] for name in MOST if measured[name] > MOST[name]} == {}
 
 
 @pytest.mark.timeout(1200)

@@ -1,4 +1,4 @@
-"""Linear probes by ridge regression."""
+"""Linear maps by ridge regression."""
 
 from __future__ import annotations
 
@@ -17,8 +17,3 @@ class Ridge:
 
     def __call__(self, x: Tensor) -> Tensor:
         return (x - self._mean) / self._std @ self._weights + self._offset
-
-
-def r2(predicted: Tensor, true: Tensor) -> Tensor:
-    """Explained variance of every column: (N, K) x2 -> (K,)."""
-    return 1.0 - (predicted - true).square().mean(0) / (true.var(0, correction=0) + 1e-12)
