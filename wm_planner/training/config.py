@@ -55,7 +55,7 @@ class TrainConfig(RolloutConfig):
     # Stages 3 and 4: critic and policy on frozen latents.
     critic_steps: int = 6000
     stitch_steps: int = Field(default=0, ge=0, description="of the critic towards shortest paths; 0: none")
-    stitch_edge: float = Field(default=15.0, gt=0, description="control steps up to which the critic is trusted there")
+    stitch_edge: float = Field(default=8.0, gt=0, description="control steps up to which the critic is trusted there")
     policy_steps: int = 6000
     heads_batch: int = 512
     heads_lr: float = 5e-4
