@@ -10,8 +10,7 @@ import torch
 
 from wm_planner.configurator.contract import Contract
 from wm_planner.data.dataset import Episodes
-from wm_planner.training.config import RolloutConfig
-from wm_planner.training.refine import refine
+from wm_planner.training.refine import RefineConfig, refine
 from wm_planner.training.train import VALIDATION_EPISODES
 from wm_planner.world_model.checkpoint import load_checkpoint, load_tensors, save_checkpoint
 from wm_planner.world_model.config import ModelConfig
@@ -55,7 +54,7 @@ def checkpoint(contract: Contract, small_config: ModelConfig, play: Episodes, tm
 
 def test_the_predictor_learns_and_nothing_else_changes(checkpoint: Path, play: Episodes, tmp_path: Path) -> None:
     output = tmp_path / "after.safetensors"
-    facts = refine(load_checkpoint(checkpoint, "cpu"), [play], RolloutConfig(**CONFIG), tmp_path / "run", output)
+    facts = refine(load_checkpoint(checkpoint, "cpu"), [play], RefineConfig(**CONFIG), tmp_path / "run", output)
     errors = facts["validation"]
     assert errors["open_loop"]["4"] < 0.8 * errors["copy_last"]["4"]
     before, after = load_tensors(checkpoint)[0], load_tensors(output)[0]
@@ -64,8 +63,26 @@ def test_the_predictor_learns_and_nothing_else_changes(checkpoint: Path, play: E
     stored = load_checkpoint(output, "cpu").facts
     assert stored["task"] == "panda_push" and stored["distilled"] == {"seconds": 1}
     assert stored["refined"][0]["episodes"] == [12, 20] and "surprise" in stored
-    again = refine(load_checkpoint(output, "cpu"), [play], RolloutConfig(**CONFIG), tmp_path / "more", tmp_path / "m")
+    again = refine(load_checkpoint(output, "cpu"), [play], RefineConfig(**CONFIG), tmp_path / "more", tmp_path / "m")
     assert len(again["refined"]) == 2
+
+
+def test_a_predictor_begins_to_be_modulated_from_what_it_was(checkpoint: Path, play: Episodes, tmp_path: Path) -> None:
+    before, output = load_checkpoint(checkpoint, "cpu").model, tmp_path / "after.safetensors"
+    untrained = RefineConfig(**CONFIG | {"predictor_steps": 0}, modulation=8)
+    refine(load_checkpoint(checkpoint, "cpu"), [play], untrained, tmp_path / "none", tmp_path / "none.safetensors")
+    same = load_checkpoint(tmp_path / "none.safetensors", "cpu").model
+    x = torch.randn(5, before.predictor.enter.in_features)
+    torch.testing.assert_close(same.predictor(x), before.predictor(x), atol=2e-3, rtol=1e-2)  # it was stored in fp16
+    refine(load_checkpoint(checkpoint, "cpu"), [play], RefineConfig(**CONFIG, modulation=8), tmp_path / "run", output)
+    after = load_checkpoint(output, "cpu")
+    assert after.model.config.predictor_modulation == 8
+    assert after.model.predictor.modulate.weight.abs().max() > 0
+    again = refine(after, [play], untrained, tmp_path / "again", tmp_path / "again.safetensors")
+    assert len(again["refined"]) == 2
+    with pytest.raises(ValueError, match="modulation 16, but the predictor has 8 already"):
+        other = RefineConfig(**CONFIG, modulation=16)
+        refine(load_checkpoint(output, "cpu"), [play], other, tmp_path / "other", tmp_path / "other.safetensors")
 
 
 def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, play: Episodes, tmp_path: Path) -> None:
@@ -75,7 +92,7 @@ def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, play: Episod
 
     def run(name: str, **more) -> dict[str, torch.Tensor]:
         output = tmp_path / f"{name}.safetensors"
-        refine(load_checkpoint(checkpoint, "cpu"), [play], RolloutConfig(**CONFIG), tmp_path / name, output, **more)
+        refine(load_checkpoint(checkpoint, "cpu"), [play], RefineConfig(**CONFIG), tmp_path / name, output, **more)
         return load_tensors(output)[0]
 
     whole = run("whole")
@@ -91,11 +108,11 @@ def test_several_datasets_are_learned_from_and_each_is_held_out_in_part(
 ) -> None:
     more = play.part(slice(VALIDATION_EPISODES + 4))
     model = load_checkpoint(checkpoint, "cpu")
-    facts = refine(model, [play, more], RolloutConfig(**CONFIG), tmp_path / "run", tmp_path / "after.safetensors")
+    facts = refine(model, [play, more], RefineConfig(**CONFIG), tmp_path / "run", tmp_path / "after.safetensors")
     assert facts["refined"][0]["episodes"] == [12 + 4, 20]
     shorter = Episodes.of((array[:, :-1] for array in play[:-1]), play.contract)
     with pytest.raises(ValueError, match="20 and of 19 steps, expected equally long"):
-        refine(model, [play, shorter], RolloutConfig(**CONFIG), tmp_path / "bad", tmp_path / "bad.safetensors")
+        refine(model, [play, shorter], RefineConfig(**CONFIG), tmp_path / "bad", tmp_path / "bad.safetensors")
     other = play._replace(contract=play.contract.model_copy(update={"context_length": 3}))
     with pytest.raises(ValueError, match=r"(?s)several contracts.*context_length"):
-        refine(model, [play, other], RolloutConfig(**CONFIG), tmp_path / "bad", tmp_path / "bad.safetensors")
+        refine(model, [play, other], RefineConfig(**CONFIG), tmp_path / "bad", tmp_path / "bad.safetensors")

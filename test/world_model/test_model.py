@@ -7,7 +7,7 @@ import torch
 
 from wm_planner.configurator.contract import Contract, parse_contract
 from wm_planner.world_model.config import ModelConfig
-from wm_planner.world_model.heads import Critic, Decoder, ResidualMLP
+from wm_planner.world_model.heads import Critic, Decoder, ModulatedMLP, ResidualMLP
 from wm_planner.world_model.model import Context, WorldModel
 
 D, J, A = 16, 7, 2
@@ -131,6 +131,35 @@ def test_residual_mlp_broadcasts_over_leading_axes() -> None:
     net = ResidualMLP(3, 2, 8, 1).eval()
     x = torch.randn(4, 5, 3)
     torch.testing.assert_close(net(x)[2, 3], net(x[2, 3]))
+
+
+def test_conditions_multiply_with_what_they_modulate() -> None:
+    torch.manual_seed(0)
+    net = ModulatedMLP(5, 2, 3, 8, blocks=2, dropout=0.0, modulation=4).eval()
+    x = torch.randn(2, 7, 5)
+    assert net(x).shape == (2, 7, 3)
+    plain = ResidualMLP(5, 3, 8, 2)
+    plain.load_state_dict(net.state_dict(), strict=False)
+    torch.testing.assert_close(net(x), plain.eval()(x))  # untrained, it modulates nothing
+    torch.nn.init.normal_(net.modulate.bias)  # the same for all conditions
+    net.enter.weight.data[:, 3:] = 0.0
+    assert not torch.allclose(net(x), plain(x))
+    other = torch.cat([x[..., :3], torch.randn(2, 7, 2)], -1)
+    torch.testing.assert_close(net(other), net(x))
+    torch.nn.init.normal_(net.modulate.weight)
+    assert not torch.allclose(net(other), net(x))
+
+
+def test_modulated_model(push_contract: Contract, small_config: ModelConfig) -> None:
+    torch.manual_seed(0)
+    model = WorldModel(push_contract, small_config.model_copy(update={"predictor_modulation": 8})).eval()
+    assert {name.split(".")[1] for name in model.state_dict() if name.startswith("predictor")} >= {"read", "modulate"}
+    torch.nn.init.normal_(model.predictor.leave[1].weight)
+    torch.nn.init.normal_(model.predictor.modulate.weight)
+    model.predictor.enter.weight.data[:, -2:] = 0.0  # of the last action: it can act through the modulation alone
+    context = Context(torch.randn(1, 2, model.config.latent_dim), torch.randn(1, 2, 7), torch.zeros(1, 1, 2))
+    one, two = (model.step(context, torch.full((1, 2), value))[0] for value in (-1.0, 1.0))
+    assert not torch.allclose(one, two)
 
 
 def test_critic_sees_direction() -> None:

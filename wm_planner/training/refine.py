@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from pydantic import Field
 
 from wm_planner.data.dataset import Episodes, joined
 from wm_planner.training.config import RolloutConfig
@@ -13,12 +14,21 @@ from wm_planner.training.loop import Progress, silent
 from wm_planner.training.predictor import fit_predictor
 from wm_planner.training.train import encode_all, finish, require_steps, split
 from wm_planner.world_model.checkpoint import Checkpoint
+from wm_planner.world_model.model import WorldModel
+
+
+class RefineConfig(RolloutConfig):
+    """How a trained predictor learns on."""
+
+    modulation: int = Field(
+        default=0, ge=0, description="predictor_modulation that it gets if it has none; 0: stays as it is"
+    )
 
 
 def refine(
     checkpoint: Checkpoint,
     datasets: Sequence[Episodes],
-    config: RolloutConfig,
+    config: RefineConfig,
     run: Path,
     output: Path,
     progress: Progress = silent,
@@ -32,13 +42,15 @@ def refine(
         The facts stored in the checkpoint: those it had, how it was refined, and validation metrics.
 
     Raises:
-        ValueError: episodes are too few or too short, or of datasets that cannot be joined.
+        ValueError: episodes are too few or too short, or of datasets that cannot be joined; the predictor is modulated
+            otherwise already.
     """
     for episodes in datasets:
         require_steps(episodes, config.rollout_length)
     torch.set_num_threads(config.threads)
     run.mkdir(parents=True, exist_ok=True)
     model, facts = checkpoint
+    model = _modulated(model, config.modulation)
     training, validation = (joined(parts) for parts in zip(*map(split, datasets)))
     latents = encode_all(model, training)
     seconds = fit_predictor(model, latents, config, run, progress)
@@ -49,3 +61,16 @@ def refine(
     }
     facts["refined"] = [*facts.get("refined", []), refined]
     return finish(model, facts, latents, training, validation, run, output)
+
+
+def _modulated(model: WorldModel, width: int) -> WorldModel:
+    """A model that predicts the same, whose predictor can learn how joints and actions modulate its blocks."""
+    found = model.config.predictor_modulation
+    if not width or width == found:
+        return model
+    if found:
+        raise ValueError(f"modulation {width}, but the predictor has {found} already; leave it out")
+    sizes = model.config.model_copy(update={"predictor_modulation": width})
+    modulated = WorldModel(model.contract, sizes).to(model.device)
+    modulated.load_state_dict(model.state_dict(), strict=False)  # all but what modulates, which begins at nothing
+    return modulated.eval().requires_grad_(False)

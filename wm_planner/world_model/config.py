@@ -24,6 +24,9 @@ class ModelConfig(BaseModel):
     latent_dim: int = Field(default=128, gt=0)
     predictor_width: int = 384
     predictor_blocks: int = 3
+    predictor_modulation: int = Field(
+        default=0, ge=0, description="width of what joints and actions modulate its blocks by; 0: they are inputs only"
+    )
     predictor_dropout: float = Field(default=0.1, ge=0, lt=1, description="while it is trained with the encoder")
     head_width: int = 320
     head_dropout: float = Field(default=0.1, ge=0, lt=1, description="of critic and policy")

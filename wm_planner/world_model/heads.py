@@ -33,6 +33,37 @@ class ResidualMLP(nn.Module):
         return self.leave(x).float()
 
 
+class ModulatedMLP(ResidualMLP):
+    """The same, whose blocks the last `conditions` of the inputs scale, shift and gate (AdaLN; Peebles and Xie, 2023).
+
+    What an action changes depends on what there is: a product, which blocks that read both side by side learn slowly.
+    Untrained, it changes nothing of what the blocks do.
+    """
+
+    def __init__(
+        self, inputs: int, conditions: int, outputs: int, width: int, blocks: int, dropout: float, modulation: int
+    ) -> None:
+        super().__init__(inputs, outputs, width, blocks, dropout)
+        self._conditions = conditions
+        self.read = nn.Sequential(nn.Linear(conditions, modulation), nn.SiLU())
+        self.modulate = nn.Linear(modulation, blocks * 3 * width)
+        for parameter in self.modulate.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.to(self.enter.weight.dtype)
+        modulation = self.modulate(self.read(x[..., -self._conditions :])).chunk(len(self.blocks), -1)
+        x = self.enter(x)
+        for block, of_it in zip(self.blocks, modulation):
+            scale, shift, gate = of_it.chunk(3, -1)
+            norm, *layers = block.children()
+            change = norm(x) * (1 + scale) + shift
+            for layer in layers:
+                change = layer(change)
+            x = x + (1 + gate) * change
+        return self.leave(x).float()
+
+
 _SCALE = 10.0  # distances are tens of steps: keeps the network's own output near one
 
 

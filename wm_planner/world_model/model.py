@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from wm_planner.configurator.contract import Contract
 from wm_planner.perception.encoder import make_encoder
 from wm_planner.world_model.config import ModelConfig
-from wm_planner.world_model.heads import BodyImage, Critic, Decoder, Policy, ResidualMLP
+from wm_planner.world_model.heads import BodyImage, Critic, Decoder, ModulatedMLP, Policy, ResidualMLP
 from wm_planner.world_model.precision import half_precision
 
 
@@ -37,6 +37,14 @@ class Context(NamedTuple):
         return Context(*(t.expand(batch, *t.shape[1:]) for t in self))
 
 
+def _make_predictor(config: ModelConfig, latents: int, conditions: int, outputs: int) -> ResidualMLP:
+    """From latents and, behind them, joints and actions."""
+    sizes = config.predictor_width, config.predictor_blocks, config.predictor_dropout
+    if not config.predictor_modulation:
+        return ResidualMLP(latents + conditions, outputs, *sizes)
+    return ModulatedMLP(latents + conditions, conditions, outputs, *sizes, config.predictor_modulation)
+
+
 def _pick(actions: Tensor, index: Tensor) -> Tensor:
     """One of K actions per row: (B, K, A), (B,) -> (B, A)."""
     return actions[torch.arange(len(actions), device=actions.device), index]
@@ -54,9 +62,7 @@ class WorldModel(nn.Module):
         d, a, j, c = config.latent_dim, contract.action_dim, len(contract.joints.names), contract.context_length
         channels = 3 * len(contract.cameras)
         self.encoder = make_encoder(config, contract.image_size, channels)
-        self.predictor = ResidualMLP(
-            c * (d + j + a), d + j, config.predictor_width, config.predictor_blocks, config.predictor_dropout
-        )
+        self.predictor = _make_predictor(config, c * d, c * (j + a), d + j)
         self.predictor.start_from_zero()  # "nothing changes"
         self.policy = Policy(2 * d + j, a, config.head_width, config.policy_components, config.head_dropout)
         self.critic = Critic(d, config.head_width, config.head_dropout)
