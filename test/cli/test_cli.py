@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from wm_planner.cli.main import app
+from wm_planner.training.train import VALIDATION_EPISODES
 from wm_planner.world_model.checkpoint import load_checkpoint
 
 runner = CliRunner()
@@ -37,7 +38,8 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
-    data, model, report = tmp_path / "play.h5", tmp_path / "m.safetensors", tmp_path / "report.json"
+    data, more = tmp_path / "play.h5", tmp_path / "more.h5"
+    model, report = tmp_path / "m.safetensors", tmp_path / "report.json"
     nominal, views, harmless = tmp_path / "nominal.h5", tmp_path / "views.h5", tmp_path / "harmless.h5"
     distilled, refined, aligned = (tmp_path / f"{name}.safetensors" for name in "dra")
     recipe = tmp_path / "recipe.yaml"
@@ -60,14 +62,16 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         "--config",
         str(tmp_path / "distil.yaml"),
     ]
+    train = ["--run", str(tmp_path / "run"), "--config", str(recipe)]
     refine = ["--run", str(tmp_path / "r"), "--config", str(tmp_path / "refine.yaml")]
     align = ["--run", str(tmp_path / "a"), "--config", str(tmp_path / "align.yaml")]
     small = ["--checkpoint", str(model), "--set", "horizon=2", "--set", "solver.samples=4", "--set", "solver.elites=2"]
     commands = [
         [*play, str(data), "--episodes", "23"],
+        [*play, str(more), "--episodes", "2", "--seed", "1"],
         [*play, str(views), "--episodes", "22", "--randomise"],
         [*play, str(harmless), "--episodes", "2", "--harmless"],
-        ["train", "--data", str(data), "--config", str(recipe), "--run", str(tmp_path / "run"), "--output", str(model)],
+        ["train", "--data", str(data), "--data", str(more), *train, "--output", str(model)],
         ["evaluate", "--task", "panda_push", "--episodes", "1", "--seed", "5", *small, "--json", str(report)],
         ["collect", "--task", "panda_push", "--episodes", "2", "--steps", "8", "--output", str(nominal), *small[:2]],
         ["calibrate", "--checkpoint", str(model), "--data", str(nominal)],
@@ -82,8 +86,9 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         result = runner.invoke(app, command)
         assert result.exit_code == 0, f"{command}: {result.output}"
     assert "panda_push" in result.output
-    source = load_checkpoint(model).facts["surprise"]["source"]
-    assert source == "2 held-out episodes of nominal running, commands up to 0.3 of a step late"
+    facts = load_checkpoint(model).facts
+    assert facts["episodes"] == [23 + 2 - VALIDATION_EPISODES, 20]
+    assert facts["surprise"]["source"] == "2 held-out episodes of nominal running, commands up to 0.3 of a step late"
     assert json.loads(report.read_text())["n"] == 1
 
 
