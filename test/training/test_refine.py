@@ -85,14 +85,19 @@ def test_a_predictor_begins_to_be_modulated_from_what_it_was(checkpoint: Path, p
         refine(load_checkpoint(output, "cpu"), [play], other, tmp_path / "other", tmp_path / "other.safetensors")
 
 
-def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, play: Episodes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("modulation", [0, 8])
+def test_a_killed_run_resumes_to_the_same_weights(
+    checkpoint: Path, play: Episodes, tmp_path: Path, modulation: int
+) -> None:
+    config = RefineConfig(**CONFIG, modulation=modulation)
+
     def kill(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
         if done == 61:
             raise _Killed
 
     def run(name: str, **more) -> dict[str, torch.Tensor]:
         output = tmp_path / f"{name}.safetensors"
-        refine(load_checkpoint(checkpoint, "cpu"), [play], RefineConfig(**CONFIG), tmp_path / name, output, **more)
+        refine(load_checkpoint(checkpoint, "cpu"), [play], config, tmp_path / name, output, **more)
         return load_tensors(output)[0]
 
     whole = run("whole")

@@ -49,6 +49,7 @@ def refine(
         require_steps(episodes, config.rollout_length)
     torch.set_num_threads(config.threads)
     run.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.seed)
     model, facts = checkpoint
     model = _modulated(model, config.modulation)
     training, validation = (joined(parts) for parts in zip(*map(split, datasets)))
