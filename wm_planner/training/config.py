@@ -27,6 +27,9 @@ class RolloutConfig(StageConfig):
     predictor_muon_lr: float = Field(default=0.0, ge=0, description="of its square matrices, by Muon; 0: AdamW's")
     rollout_batch: int = 64
     rollout_length: int = 10
+    motion_weight: float = Field(
+        default=0.0, ge=0, description="of errors along the way that latents move, besides; 0: all directions alike"
+    )
 
 
 class TrainConfig(RolloutConfig):
