@@ -68,7 +68,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     small = ["--checkpoint", str(model), "--set", "horizon=2", "--set", "solver.samples=4", "--set", "solver.elites=2"]
     commands = [
         [*play, str(data), "--episodes", "23"],
-        [*play, str(more), "--episodes", "2", "--seed", "1"],
+        [*play, str(more), "--episodes", "22", "--seed", "1"],
         [*play, str(views), "--episodes", "22", "--randomise"],
         [*play, str(harmless), "--episodes", "2", "--harmless"],
         ["train", "--data", str(data), "--data", str(more), *train, "--output", str(model)],
@@ -87,7 +87,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         assert result.exit_code == 0, f"{command}: {result.output}"
     assert "panda_push" in result.output
     facts = load_checkpoint(model).facts
-    assert facts["episodes"] == [23 + 2 - VALIDATION_EPISODES, 20]
+    assert facts["episodes"] == [23 + 22 - 2 * VALIDATION_EPISODES, 20]
     assert facts["surprise"]["source"] == "2 held-out episodes of nominal running, commands up to 0.3 of a step late"
     assert json.loads(report.read_text())["n"] == 1
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wm_planner.training.config import RolloutConfig, TrainConfig
+from wm_planner.training.config import TrainConfig
 from wm_planner.training.distil import DistilConfig
+from wm_planner.training.refine import RefineConfig
 
 CONFIG = Path(__file__).parents[2] / "config"
 RECIPES = sorted((CONFIG / "training").glob("*.yaml"))
@@ -30,7 +31,7 @@ def test_every_recipe_of_distillation_is_valid(path: Path) -> None:
 
 @pytest.mark.parametrize("path", REFINED, ids=lambda path: path.stem)
 def test_every_recipe_of_refinement_is_valid(path: Path) -> None:
-    assert RolloutConfig.model_validate(yaml.safe_load(path.read_text()))
+    assert RefineConfig.model_validate(yaml.safe_load(path.read_text()))
 
 
 @pytest.mark.parametrize("model", SHIPPED, ids=lambda path: path.stem)

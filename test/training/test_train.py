@@ -83,7 +83,7 @@ class _Run:
     def __init__(self, folder: Path, episodes: Episodes, config: TrainConfig) -> None:
         self.folder, self.checkpoint = folder / "run", folder / "model.safetensors"
         self.losses: dict[str, list[dict[str, float]]] = {}
-        self.facts = train(episodes, config, self.folder, self.checkpoint, self._note)
+        self.facts = train([episodes], config, self.folder, self.checkpoint, self._note)
 
     def _note(self, stage: str, done: int, total: int, losses: dict[str, float]) -> None:
         assert 0 < done <= total
@@ -111,11 +111,11 @@ def test_a_killed_run_resumes_to_the_same_weights(
 
     config, run, output = _config(small_config), tmp_path / "run", tmp_path / "model.safetensors"
     with pytest.raises(_Killed):
-        train(episodes, config, run, output, kill)
+        train([episodes], config, run, output, kill)
     assert not output.exists()
     assert load_tensors(run / f"{stage}.safetensors")[1]["step"] == "20"
     seen = []
-    train(episodes, config, run, output, lambda now, done, total, losses: seen.append((now, done)))
+    train([episodes], config, run, output, lambda now, done, total, losses: seen.append((now, done)))
     assert next(entry for entry in seen if entry[0] != "landmarks") == (stage, 21)
     ours, theirs = load_tensors(output)[0], load_tensors(whole.checkpoint)[0]
     assert ours.keys() == theirs.keys()
@@ -192,7 +192,7 @@ def test_episodes_too_short_are_refused_before_training(
         episodes.attempts[:, :17], episodes.contract,
     )  # fmt: skip
     with pytest.raises(ValueError, match="17 steps, expected at least 18"):
-        train(short, _config(small_config), tmp_path / "run", tmp_path / "model.safetensors")
+        train([short], _config(small_config), tmp_path / "run", tmp_path / "model.safetensors")
     assert not (tmp_path / "run" / "jepa.safetensors").exists()
 
 

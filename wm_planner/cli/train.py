@@ -18,7 +18,7 @@ def train(
     output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
 ) -> None:
     """Train a world model. Run the same command again to resume."""
-    from wm_planner.data.dataset import joined, read_episodes
+    from wm_planner.data.dataset import read_episodes
     from wm_planner.training.allocator import keep_freed_memory
     from wm_planner.training.config import TrainConfig
     from wm_planner.training.train import train as fit
@@ -28,5 +28,5 @@ def train(
     folder = run or Path("runs") / data[0].stem
     path = output or folder / "model.safetensors"
     with progress_bar() as bar:
-        facts = fit(joined([read_episodes(file) for file in data]), settings, folder, path, by_stage(bar))
+        facts = fit([read_episodes(file) for file in data], settings, folder, path, by_stage(bar))
     console.print(f"{path} after {sum(facts['seconds'].values())} s; validation:", facts["validation"])

@@ -53,8 +53,6 @@ def joined(parts: Sequence[Episodes]) -> Episodes:
         DatasetError: they are of several contracts, or not equally long.
     """
     first, *others = parts
-    if not others:
-        return first
     for other in others:
         if lines := first.contract.differences(other.contract):
             raise DatasetError("datasets are of several contracts; first != other:\n  " + "\n  ".join(lines))

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from pydantic import Field
 
-from wm_planner.data.dataset import Episodes, joined
+from wm_planner.data.dataset import Episodes
 from wm_planner.training.config import RolloutConfig
 from wm_planner.training.loop import Progress, silent
 from wm_planner.training.predictor import fit_predictor
@@ -52,7 +52,7 @@ def refine(
     torch.manual_seed(config.seed)
     model, facts = checkpoint
     model = _modulated(model, config.modulation)
-    training, validation = (joined(parts) for parts in zip(*map(split, datasets)))
+    training, validation = split(*datasets)
     latents = encode_all(model, training)
     seconds = fit_predictor(model, latents, config, run, progress)
     refined = {

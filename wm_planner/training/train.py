@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from wm_planner import __version__
-from wm_planner.data.dataset import Episodes
+from wm_planner.data.dataset import Episodes, joined
 from wm_planner.perception.encoder import ConvEncoder, StateEncoder
 from wm_planner.perception.pretrained import PretrainedEncoder
 from wm_planner.training.augment import moved_camera
@@ -37,8 +37,15 @@ _FITTED_FRAMES = 2000  # that what an encoder is told of images beforehand is fi
 VALIDATION_EPISODES = 20  # at least: the last twentieth of a dataset is never trained on
 
 
-def split(episodes: Episodes) -> tuple[Episodes, Episodes]:
-    """Training and validation episodes."""
+def split(episodes: Episodes, *others: Episodes) -> tuple[Episodes, Episodes]:
+    """Training and validation episodes; of several datasets, each is held out in part.
+
+    Raises:
+        ValueError: episodes are too few, or of datasets that cannot be joined.
+    """
+    if others:
+        training, validation = zip(*map(split, (episodes, *others)))
+        return joined(training), joined(validation)
     if len(episodes.actions) <= VALIDATION_EPISODES:
         raise ValueError(f"{len(episodes.actions)} episodes, expected more than the {VALIDATION_EPISODES} held out")
     cut = len(episodes.actions) - max(VALIDATION_EPISODES, len(episodes.actions) // 20)
@@ -70,21 +77,28 @@ def encode_all(model: WorldModel, episodes: Episodes, move_camera: float = 0.0) 
     )
 
 
-def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, progress: Progress = silent) -> dict:
-    """Train on `episodes`, keep resumable state in `run`, write the checkpoint to `output`.
+def train(
+    datasets: Sequence[Episodes], config: TrainConfig, run: Path, output: Path, progress: Progress = silent
+) -> dict:
+    """Train on `datasets`, keep resumable state in `run`, write the checkpoint to `output`.
 
     Returns:
         The facts stored in the checkpoint: configuration, seconds, validation metrics.
+
+    Raises:
+        ValueError: episodes are too few or too short, or of datasets that cannot be joined; or latents of true state do
+            not fit it.
     """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run.mkdir(parents=True, exist_ok=True)
-    training, validation = split(episodes)
-    require_steps(episodes, max(config.jepa_rollout, config.rollout_length))
-    if config.model.encoder == "state" and episodes.state.shape[-1] != config.model.latent_dim:
-        found = f"{episodes.state.shape[-1]} values of true state"
+    for episodes in datasets:
+        require_steps(episodes, max(config.jepa_rollout, config.rollout_length))
+    training, validation = split(*datasets)
+    if config.model.encoder == "state" and training.state.shape[-1] != config.model.latent_dim:
+        found = f"{training.state.shape[-1]} values of true state"
         raise ValueError(f"episodes have {found}, expected latent_dim {config.model.latent_dim}; bags have none")
-    model = WorldModel(episodes.contract, config.model).to(auto_device(config.device))
+    model = WorldModel(training.contract, config.model).to(auto_device(config.device))
     model.joint_mean.copy_(torch.from_numpy(training.joints.mean((0, 1))))
     model.joint_std.copy_(torch.from_numpy(training.joints.std((0, 1)) + 1e-3))
     fit = functools.partial(optimise, run=run, save_every=config.save_every, progress=progress)
@@ -102,7 +116,7 @@ def train(episodes: Episodes, config: TrainConfig, run: Path, output: Path, prog
 
     facts = {
         "version": __version__,
-        "task": episodes.contract.name,
+        "task": training.contract.name,
         "seconds": {stage: round(value) for stage, value in seconds.items()},
         "config": config.model_dump(mode="json"),
         "episodes": list(training.actions.shape[:2]),
