@@ -113,7 +113,7 @@ TASKS = {
             name="rover_rooms",
             contract="rover_rooms",
             with_cube=False,
-            camera=CameraPose(eye=(0.0, 0.0, 2.2), target=(0.0, 0.0, 0.0), fov=52.0, up=(0.0, 1.0, 0.0), samples=1.5),
+            camera=CameraPose(eye=(0.0, 0.0, 2.2), target=(0.0, 0.0, 0.0), fov=52.0, up=(0.0, 1.0, 0.0), samples=2.0),
             sample=_rooms_scene,
             truth="base",
             position=lambda world: world.truth()["base"][:2],
