@@ -66,6 +66,14 @@ def test_something_unexpected_in_the_picture_does_not_matter(scene: np.ndarray) 
     assert found is not None and _off(found, there) < 1.0
 
 
+def test_a_camera_that_moved_is_found_though_much_remains(scene: np.ndarray) -> None:
+    there = _homography(0.3, -0.2, 0.1, 0.0)
+    seen = moved_back(scene, np.linalg.inv(there))
+    seen[16:32, 36:54] = (220, 30, 20)  # as where one that moved sees what stands high elsewhere
+    found = align([seen], [scene])
+    assert found is not None and _off(found, there) < 1.0
+
+
 @pytest.mark.parametrize("change", ["nothing", "light", "floor", "object", "noise", "blur", "foreign"])
 def test_what_a_camera_did_not_cause_is_left_alone(scene: np.ndarray, change: str) -> None:
     rng = np.random.default_rng(2)

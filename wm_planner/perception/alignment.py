@@ -35,7 +35,7 @@ _SCALE = 0.1  # of full scale: a difference beyond it is an outlier
 _UNSEEN = 1.0  # what a pixel costs that has left the picture
 _PRIOR = 2e-5  # of staying where it is, which decides what the pictures do not
 _KEPT = 0.6  # at most this share of the cost may remain
-_WORST = 0.5  # nor may more remain than this
+_WORST = 0.8  # nor may more remain than this
 _IN_VIEW = 0.5  # share of the picture that has to remain
 
 IDENTITY = np.eye(3)

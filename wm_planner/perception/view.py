@@ -6,13 +6,13 @@ import numpy as np
 
 from wm_planner.perception.alignment import IDENTITY, align, moved_back
 
-LOOKS = 3  # that decide; more of the robot's poses tell a camera that has moved from one that has turned
+LOOKS = 5  # that decide; more of the robot's poses tell a camera that has moved from one that has turned
 
 
 class View:
     """Moves frames (S, S, 3 * cameras) back to where the cameras were in training.
 
-    Looks at a first moment and at two more; from then on the cameras are taken to stand still. One thread owns it.
+    Looks at a first moment and at a few more; from then on the cameras are taken to stand still. One thread owns it.
     """
 
     def __init__(self, cameras: int) -> None:

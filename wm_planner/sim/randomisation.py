@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wm_planner.perception.view import LOOKS, View
+from wm_planner.perception.view import View
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.factors import FACTORS, blobs, cover, move_camera
 from wm_planner.sim.scenery import RGBA
@@ -12,6 +12,7 @@ from wm_planner.sim.world import SceneState
 
 _FURTHEST = 0.11  # of the camera, metres
 _MOST_TILT = 11.0  # degrees
+_SCENES = 3  # from all over the task's room, between which it is found where a camera has moved
 _SHARE = 0.6  # of images, or of episodes, that a factor changes
 _COVERED = 0.3  # of images that show a background
 _TEXTURES = 48  # that backgrounds are drawn from
@@ -52,7 +53,7 @@ class Randomisation:
         self.undo()
         if self._harmless:
             return
-        scenes = [env.task.sample(rng) for _ in range(LOOKS)]
+        scenes = [env.task.sample(rng) for _ in range(_SCENES)]
         expected = [self._frame_of(scene) for scene in scenes]
         moved, turned = rng.random(2) * (rng.random(2) < _SHARE)
         move_camera(env, rng, _FURTHEST * moved, _MOST_TILT * turned)
