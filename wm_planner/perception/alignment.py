@@ -30,6 +30,7 @@ _GENERATORS = np.array(
 _SIMILARITY = 4  # the first so many
 
 _STARTS = [*itertools.product((-0.35, 0.0, 0.35), (-0.35, 0.0, 0.35), (-0.17, 0.0, 0.17))]  # shifts and roll
+_COLOURS = 3
 _COARSE = 16  # pixels of a side, of the search among these
 _SCALE = 0.1  # of full scale: a difference beyond it is an outlier
 _UNSEEN = 1.0  # what a pixel costs that has left the picture
@@ -68,26 +69,20 @@ def align(frames: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> np.nd
 
 def moved_back(frame: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """A frame (S, S, 3) as it would have looked from where the camera was; what it does not show repeats its edge."""
-    return cv2.warpPerspective(
-        frame, _in_pixels(homography, len(frame)), frame.shape[1::-1], flags=_BACKWARD, borderMode=cv2.BORDER_REPLICATE
-    )
-
-
-_BACKWARD = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return _warped(frame, _in_pixels(homography, len(frame)), cv2.BORDER_REPLICATE)
 
 
 class _Look:
-    """What is left between pictures moved back and those expected."""
+    """What is left between pictures moved back and those expected, all on top of one another: (S, S, 3 * pictures)."""
 
-    def __init__(self, images: list[np.ndarray], targets: list[np.ndarray], homography: np.ndarray) -> None:
-        side = len(images[0])
-        seen = cv2.warpPerspective(
-            np.ones((side, side), np.float32), _in_pixels(homography, side), (side, side), flags=_BACKWARD
-        )
-        self.visible = seen > 0.99
-        self.images = [moved_back(image, homography) for image in images]
-        self.residuals = [image - target for image, target in zip(self.images, targets)]
-        loss = np.mean([np.log1p(np.square(r / _SCALE)).sum(-1) for r in self.residuals], 0)
+    def __init__(self, images: Sequence[np.ndarray], target: np.ndarray, homography: np.ndarray) -> None:
+        pixels = _in_pixels(homography, len(target))
+        self.visible = _warped(np.ones(target.shape[:2], np.float32), pixels, cv2.BORDER_CONSTANT) > 0.99
+        self.moved = np.concatenate([_warped(image, pixels, cv2.BORDER_REPLICATE) for image in images], -1)
+        self.residual = self.moved - target
+        outlying = np.square(self.residual / _SCALE)
+        self.weight = self.visible[..., None] / (1.0 + outlying)
+        loss = _COLOURS * np.log1p(outlying).mean(-1)
         self.in_view = float(self.visible.mean())
         self.cost = float(np.where(self.visible, loss, _UNSEEN).mean())
         self.difference = float(loss[self.visible].mean()) if self.in_view else np.inf
@@ -97,14 +92,16 @@ class _Pair:
     """Pictures and what was expected, at one size."""
 
     def __init__(self, frames: Sequence[np.ndarray], expected: Sequence[np.ndarray], side: int) -> None:
-        self._images, self._targets = ([_resized(f, side) for f in each] for each in (frames, expected))
+        self._images = [_resized(frame, side) for frame in frames]
+        self._target = np.concatenate([_resized(frame, side) for frame in expected], -1)
         at = (np.arange(side) + 0.5) / side * 2 - 1
         x, y = np.meshgrid(at, at)
-        moved = np.einsum("kij,hwj->hwki", _GENERATORS, np.stack([x, y, np.ones_like(x)], -1))
-        self._flow = (moved[..., :2] - np.stack([x, y], -1)[:, :, None] * moved[..., 2:]).astype(np.float32)
+        moved = np.einsum("kij,hwj->khwi", _GENERATORS, np.stack([x, y, np.ones_like(x)], -1))
+        flow = moved[..., :2] - np.stack([x, y], -1) * moved[..., 2:]
+        self._across, self._down = flow.reshape(len(_GENERATORS), -1, 2).transpose(2, 0, 1).astype(np.float32)
 
     def look(self, homography: np.ndarray) -> _Look:
-        return _Look(self._images, self._targets, homography)
+        return _Look(self._images, self._target, homography)
 
     def fit(self, homography: np.ndarray, freedom: int, iterations: int = 10) -> np.ndarray:
         """A better homography, along the first `freedom` directions; Levenberg-Marquardt."""
@@ -127,19 +124,22 @@ class _Pair:
         return homography
 
     def _normal(self, look: _Look, freedom: int) -> tuple[np.ndarray, np.ndarray]:
-        hessian, gradient = _PRIOR * np.eye(freedom), np.zeros(freedom)
-        for image, residual in zip(look.images, look.residuals):
-            half = len(image) / 2
-            across, down = (cv2.Sobel(image, -1, *order, ksize=3, scale=half / 8) for order in ((1, 0), (0, 1)))
-            flow = self._flow[:, :, None, :freedom]
-            jacobian = across[..., None] * flow[..., 0] + down[..., None] * flow[..., 1]
-            weights = (
-                look.visible[..., None] / (1.0 + np.square(residual / _SCALE)) / len(look.images) / image[..., 0].size
-            )
-            weighted = (jacobian * weights[..., None].astype(np.float32)).reshape(-1, freedom)
-            hessian += weighted.T @ jacobian.reshape(-1, freedom)
-            gradient += weighted.T @ residual.reshape(-1)
-        return hessian, gradient
+        side, _, colours = look.moved.shape
+        x, y = (cv2.Sobel(look.moved, -1, *order, ksize=3, scale=side / 16) for order in ((1, 0), (0, 1)))
+        weight = look.weight * (_COLOURS / colours / side**2)
+        # A pixel's colours all move alike: they are summed before the directions come in.
+        xx, xy, yy, x_missed, y_missed = (
+            np.einsum("hwc,hwc,hwc->hw", weight, *each, dtype=np.float32).reshape(-1)
+            for each in ((x, x), (x, y), (y, y), (x, look.residual), (y, look.residual))
+        )
+        across, down = self._across[:freedom], self._down[:freedom]
+        hessian = (across * xx + down * xy) @ across.T + (across * xy + down * yy) @ down.T
+        return _PRIOR * np.eye(freedom) + hessian, across @ x_missed + down @ y_missed
+
+
+def _warped(image: np.ndarray, pixels: np.ndarray, border: int) -> np.ndarray:
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(image, pixels, image.shape[1::-1], flags=flags, borderMode=border)
 
 
 def _changed(homography: np.ndarray, step: np.ndarray) -> np.ndarray:
