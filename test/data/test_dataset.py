@@ -40,6 +40,25 @@ def test_round_trip(tmp_path: Path, episodes: Episodes) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["play.h5"]
 
 
+def test_frames_are_read_as_they_are_used(tmp_path: Path, episodes: Episodes) -> None:
+    path = tmp_path / "play.h5"
+    write_episodes(path, episodes, {})
+    again = read_episodes(path, 2)
+    assert isinstance(again.frames, np.memmap)
+    np.testing.assert_array_equal(again.frames, episodes.frames[:2])
+    again.frames[:] = 0  # ours; the file is left as it was
+    np.testing.assert_array_equal(read_episodes(path).frames, episodes.frames)
+
+
+def test_frames_stored_otherwise_are_read(tmp_path: Path, episodes: Episodes) -> None:
+    path = tmp_path / "play.h5"
+    write_episodes(path, episodes, {})
+    with h5py.File(path, "a") as file:
+        del file["frames"]
+        file.create_dataset("frames", data=episodes.frames, compression="gzip")
+    np.testing.assert_array_equal(read_episodes(path).frames, episodes.frames)
+
+
 def test_missing(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"no dataset at .*absent\.h5.*wm_planner collect"):
         read_episodes(tmp_path / "absent.h5")

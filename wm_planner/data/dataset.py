@@ -24,7 +24,7 @@ class DatasetError(ValueError):
 
 
 class Episodes(NamedTuple):
-    """Arrays of equal-length episodes; shapes as in the module docstring."""
+    """Arrays of equal-length episodes; shapes as in the module docstring. Frames of a file are read as they are used."""
 
     frames: np.ndarray
     joints: np.ndarray
@@ -41,6 +41,10 @@ class Episodes(NamedTuple):
     def part(self, which: slice) -> Episodes:
         """Some of the episodes."""
         return Episodes.of((array[which] for array in self[:-1]), self.contract)
+
+    def without_frames(self) -> Episodes:
+        """All else of them, where what the cameras saw is known by its latents."""
+        return self._replace(frames=self.frames[:0])
 
 
 ARRAYS = Episodes._fields[:-1]
@@ -75,14 +79,14 @@ def write_episodes(path: Path, episodes: Episodes, provenance: dict) -> None:
 
 
 def read_episodes(path: Path, first: int | None = None) -> Episodes:
-    """Read a dataset, or its first episodes, into memory.
+    """Read a dataset, or its first episodes, into memory; but for the frames, which may be more than fit in it.
 
     Raises:
         DatasetError: the file is missing, truncated, or holds other arrays than expected.
     """
     try:
         with h5py.File(path, "r") as file:
-            arrays = {name: file[name][:first] for name in ARRAYS}
+            arrays = {name: (_mapped(file[name]) if name == "frames" else file[name])[:first] for name in ARRAYS}
             contract = parse_contract(json.loads(file.attrs["contract"]), str(path))
     except FileNotFoundError:
         raise DatasetError(f"no dataset at {path}; make one with `wm_planner collect`") from None
@@ -95,3 +99,11 @@ def read_episodes(path: Path, first: int | None = None) -> Episodes:
         if found != expected:
             raise DatasetError(f"{path}: {name} has {found} episodes and steps, expected {expected}")
     return episodes
+
+
+def _mapped(dataset: h5py.Dataset) -> np.ndarray:
+    """A dataset as `write_episodes` stores it, left where it is."""
+    offset = dataset.id.get_offset()
+    if offset is None:  # chunked or compressed by another tool, or empty
+        return dataset[:]
+    return np.memmap(dataset.file.filename, dataset.dtype, "c", offset, dataset.shape)

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from pydantic import Field
 
-from wm_planner.data.dataset import Episodes
+from wm_planner.data.dataset import Episodes, joined
 from wm_planner.training.config import RolloutConfig
 from wm_planner.training.loop import Progress, silent
-from wm_planner.training.predictor import fit_predictor
+from wm_planner.training.predictor import Latents, fit_predictor
 from wm_planner.training.train import encode_all, finish, require_steps, split
 from wm_planner.world_model.checkpoint import Checkpoint
 from wm_planner.world_model.model import WorldModel
@@ -52,16 +52,17 @@ def refine(
     torch.manual_seed(config.seed)
     model, facts = checkpoint
     model = _modulated(model, config.modulation)
-    training, validation = split(*datasets)
-    latents = encode_all(model, training)
+    training, validation = zip(*map(split, datasets))
+    known, held_out = joined([part.without_frames() for part in training]), joined(validation)
+    latents = Latents(*map(torch.cat, zip(*(encode_all(model, part) for part in training))))
     seconds = fit_predictor(model, latents, config, run, progress)
     refined = {
         "config": config.model_dump(mode="json"),
         "seconds": round(seconds),
-        "episodes": list(training.actions.shape[:2]),
+        "episodes": list(known.actions.shape[:2]),
     }
     facts["refined"] = [*facts.get("refined", []), refined]
-    return finish(model, facts, latents, training, validation, run, output)
+    return finish(model, facts, latents, known, held_out, run, output)
 
 
 def _modulated(model: WorldModel, width: int) -> WorldModel:
