@@ -29,8 +29,11 @@ def collect(
         bool, typer.Option("--harmless", help="the same play in other light and over floors of other colours")
     ] = False,
     explore: Annotated[
-        bool, typer.Option("--explore", help="play broken off again and again by noise, as a planner tries it")
-    ] = False,
+        str | None,
+        typer.Option(
+            help="play broken off again and again: by `noise`, as a planner tries it, or by `strokes` past an object"
+        ),
+    ] = None,
 ) -> None:
     """Record scripted play, or the planner at work, in simulation, in parallel processes."""
     from wm_planner.data.collect import Look

@@ -15,7 +15,7 @@ from wm_planner.actor.agent import Agent, AgentConfig
 from wm_planner.configurator.contract import load_contract
 from wm_planner.configurator.workers import worker_pool
 from wm_planner.data.dataset import Episodes, write_episodes
-from wm_planner.data.exploring_play import ExploringPlay
+from wm_planner.data.exploring_play import BURSTS, ExploringPlay
 from wm_planner.data.planner_play import PlannerPlay
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.play import Play, make_play
@@ -26,7 +26,7 @@ from wm_planner.world_model.checkpoint import load_checkpoint
 _environment: Environment | None = None
 _agent: Agent | None = None
 _randomisation: Randomisation | None = None
-_explore = False
+_explore: str | None = None
 Look = Literal["nominal", "randomised", "harmless"]
 _PLANNING, _VARYING = 0x91A2, 0x7A41  # streams of random numbers
 
@@ -53,13 +53,13 @@ def collect_episode(
     steps: int,
     agent: Agent | None = None,
     randomisation: Randomisation | None = None,
-    explore: bool = False,
+    explore: str | None = None,
 ) -> tuple[np.ndarray, ...]:
     """One episode of play, or of the agent's planning: frames, joints, actions, state, attempts; see `Episodes`.
 
     Args:
         randomisation: of `env`; None: every image shows the scene as the task has it. The play is the same.
-        explore: play is an `ExploringPlay`.
+        explore: play is an `ExploringPlay`, its bursts those of this name.
     """
     look = np.random.default_rng([seed, COLLECTION, index, _VARYING])
     rng = np.random.default_rng([seed, COLLECTION, index] + ([_PLANNING] if agent else []))
@@ -72,7 +72,7 @@ def collect_episode(
     if agent:
         play = PlannerPlay(env, rng, agent, start)
     else:
-        play = ExploringPlay(env, rng) if explore else make_play(env, rng, index)
+        play = ExploringPlay(env, rng, BURSTS[explore]) if explore else make_play(env, rng, index)
     observation = env.seen
     frames, joints = [observation.frame], [observation.joints]
     actions, state, attempts = [], [ground_truth(env)], []
@@ -92,7 +92,7 @@ def collect_episode(
     return np.stack(frames), *as_float, np.array(attempts, np.int32)
 
 
-def _start(task: str, lamp: float | None, checkpoint: Path | None, look: Look, explore: bool) -> None:
+def _start(task: str, lamp: float | None, checkpoint: Path | None, look: Look, explore: str | None) -> None:
     global _environment, _agent, _randomisation, _explore
     _explore = explore
     _environment = Environment(get_task(task), lamp=lamp)
@@ -119,7 +119,7 @@ def collect(
     lamp: float | None = None,
     checkpoint: Path | None = None,
     look: Look = "nominal",
-    explore: bool = False,
+    explore: str | None = None,
 ) -> None:
     """Record `episodes` episodes of `steps` control steps and write them to `path`.
 
@@ -128,16 +128,21 @@ def collect(
         checkpoint: its model plans towards random goals; None: scripted play.
         look: "randomised": the same play, with the camera's pose drawn anew for every episode and light, colours and
             background for every image; "harmless": only light and the floor's colour; see `Randomisation`.
-        explore: play is broken off by coloured noise; see `ExploringPlay`.
+        explore: play is broken off by bursts of this name; see `BURSTS`.
 
     Raises:
-        ValueError: another look, or exploring, and a checkpoint: what it plans depends on what it sees, and on nothing else.
+        ValueError: another look, or exploring, and a checkpoint: what it plans depends on what it sees, and on nothing else;
+            or bursts of another name, or strokes where there is no object.
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
     """
     if checkpoint and look != "nominal":
         raise ValueError(f"{look} images are of scripted play, found a checkpoint that is to plan; leave one out")
     if checkpoint and explore:
         raise ValueError("exploring breaks scripted play off, found a checkpoint that is to plan; leave one out")
+    if explore and explore not in BURSTS:
+        raise ValueError(f"play is to be broken off by {explore!r}, expected one of {list(BURSTS)}")
+    if explore == "strokes" and not task.with_cube:
+        raise ValueError(f"strokes go past an object, but {task.name} has none; have it explore by noise")
     if checkpoint:
         load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
     stacked: list[np.ndarray] = []
