@@ -129,7 +129,7 @@ class _Pair:
         weight = look.weight * (_COLOURS / colours / side**2)
         # A pixel's colours all move alike: they are summed before the directions come in.
         xx, xy, yy, x_missed, y_missed = (
-            np.einsum("hwc,hwc,hwc->hw", weight, *each, dtype=np.float32).reshape(-1)
+            np.einsum("hwc,hwc,hwc->hw", weight, *each).reshape(-1)
             for each in ((x, x), (x, y), (y, y), (x, look.residual), (y, look.residual))
         )
         across, down = self._across[:freedom], self._down[:freedom]
