@@ -51,6 +51,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     (tmp_path / "distil.yaml").write_text("steps: 2\nbatch: 8\npredictor_steps: 2\n")
     (tmp_path / "align.yaml").write_text("steps: 2\nchannels: 8\n")
     (tmp_path / "refine.yaml").write_text("predictor_steps: 2\npredictor_muon_lr: 0.02\n")
+    both = ["--data", str(data), "--data", str(more)]
     play = ["collect", "--task", "panda_push", "--steps", "20", "--output"]
     distil = [
         "--views",
@@ -71,14 +72,15 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         [*play, str(more), "--episodes", "22", "--seed", "1"],
         [*play, str(views), "--episodes", "22", "--randomise"],
         [*play, str(harmless), "--episodes", "2", "--harmless"],
-        ["train", "--data", str(data), "--data", str(more), *train, "--output", str(model)],
+        ["train", *both, *train, "--output", str(model)],
         ["evaluate", "--task", "panda_push", "--episodes", "1", "--seed", "5", *small, "--json", str(report)],
         ["collect", "--task", "panda_push", "--episodes", "2", "--steps", "8", "--output", str(nominal), *small[:2]],
         ["calibrate", "--checkpoint", str(model), "--data", str(nominal)],
-        ["distil", "--checkpoint", str(model), "--data", str(data), *distil, "--output", str(distilled)],
+        ["distil", "--checkpoint", str(model), *both, *distil, "--output", str(distilled)],
         ["refine", "--checkpoint", str(distilled), "--data", str(data), *refine, "--output", str(refined)],
         ["align", "--checkpoint", str(refined), "--data", str(data), *align, "--output", str(aligned)],
         ["evaluate", "--task", "panda_push", "--episodes", "1", "--checkpoint", str(aligned), *small[2:]],
+        [*play, str(views), "--episodes", "2", "--randomise", "--align-by", str(aligned)],
         ["inspect", str(data)],
         ["inspect", str(aligned)],
     ]
@@ -103,6 +105,10 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         (
             ["collect", "--task", "panda_push", "--randomise", "--harmless"],
             "found both --randomise and --harmless, expected one; leave one out",
+        ),
+        (
+            ["collect", "--task", "panda_push", "--align-by", "m.safetensors"],
+            "m.safetensors is to tell where the camera is, but it moves in randomised images only; leave it out",
         ),
         (["convert", "nowhere", "--contract", "panda_push"], "no bag at nowhere; make one with `wm_planner record`"),
         (["train", "--data", "nowhere.h5"], "no dataset at nowhere.h5"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from wm_planner.configurator.paths import checkpoint_path
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.randomisation import Randomisation
 from wm_planner.sim.tasks import get_task
+from wm_planner.world_model.checkpoint import load_checkpoint
 
 
 @pytest.mark.parametrize("task", ["panda_push", "panda_reach", "rover_rooms"])
@@ -45,6 +47,26 @@ def test_a_camera_elsewhere_is_made_up_for(task: str) -> None:
     assert np.median(left) < 0.5
     randomisation.undo()
     assert env.world.camera == env.task.camera
+    env.close()
+
+
+def test_a_camera_elsewhere_is_found_by_what_a_model_expects_while_the_robot_moves() -> None:
+    env = Environment(get_task("panda_push"))
+    model, left = load_checkpoint(checkpoint_path("panda_push"), "cpu").model, []
+    scene, randomisation = env.task.sample(np.random.default_rng(9)), Randomisation(env, model=model)
+    nominal = env.reset(scene).frame.astype(int)
+    for seed in range(12):
+        randomisation.place_camera(np.random.default_rng(seed))
+        seen = env.reset(scene).frame
+        for action in (*[(0.5, 0.5)] * 12, *[(-0.5, 0.5)] * 12):
+            randomisation.look()
+            randomisation.draw(np.random.default_rng(seed))
+            env.step(np.array(action))
+        change, remains = (np.abs(frame - nominal).mean() for frame in (seen, randomisation.made_up_for(seen)))
+        if change > 5.0:
+            left.append(remains / change)
+    assert len(left) > 4
+    assert np.median(left) < 0.5
     env.close()
 
 

@@ -20,12 +20,11 @@ from wm_planner.actor.solver import Judged, Solver, SolverConfig
 from wm_planner.cost.cost import COSTS, total_cost
 from wm_planner.cost.prediction import Prediction
 from wm_planner.memory.context import Memory, Moment
-from wm_planner.perception.view import View
+from wm_planner.perception.view import LOOK_EVERY, View
 from wm_planner.world_model.model import Context, WorldModel
 
 SOLVERS: dict[str, Solver] = {"cem": cem, "icem": icem, "mppi": mppi, "gradient": gradient}
 
-_LOOK_EVERY = 4.5  # control steps, at the least, between looks at where the cameras are
 _MOVING = 0.1  # of the largest action, on average, which changes what is seen of the robot
 
 
@@ -257,7 +256,7 @@ class Agent:
         """True where there is nothing to have moved since."""
         if since is None or now < since:
             return True
-        long_ago = now - since >= _LOOK_EVERY * self.model.contract.dt
+        long_ago = now - since >= LOOK_EVERY * self.model.contract.dt
         return long_ago and bool(np.abs(self.memory.mean_action(since, now)).max() >= _MOVING)
 
     def _see_goal(self) -> None:

@@ -25,6 +25,13 @@ def collect(
     randomise: Annotated[
         bool, typer.Option("--randomise", help="the same play in other light, colours, places, over blobs")
     ] = False,
+    align_by: Annotated[
+        Path | None,
+        typer.Option(
+            help="with --randomise: the checkpoint by which, as at work, the camera is found; pictures of other "
+            "scenes tell that when left out"
+        ),
+    ] = None,
     harmless: Annotated[
         bool, typer.Option("--harmless", help="the same play in other light and over floors of other colours")
     ] = False,
@@ -50,5 +57,5 @@ def collect(
         def show(done: int) -> None:
             bar.update(row, completed=done)
 
-        run(get_task(task), path, episodes, steps, seed, workers, show, lamp, checkpoint, look, explore)
+        run(get_task(task), path, episodes, steps, seed, workers, show, lamp, checkpoint, look, explore, align_by)
     console.print(f"{episodes} episodes of {steps} steps in {path}")

@@ -13,8 +13,10 @@ from wm_planner.cli.common import by_stage, clean_errors, console, output_path, 
 @clean_errors
 def distil(
     checkpoint: Annotated[Path, typer.Option(help="the model to train further")],
-    data: Annotated[Path, typer.Option(help="dataset that it was trained on")],
-    views: Annotated[Path, typer.Option(help="the same play, or its first episodes, collected with --randomise")],
+    data: Annotated[list[Path], typer.Option(help="play that its latents are to keep; several: --data A --data B")],
+    views: Annotated[
+        list[Path], typer.Option(help="the same play, or its first episodes, collected with --randomise; likewise")
+    ],
     run: Annotated[Path, typer.Option(help="resumable state and TensorBoard logs")],
     harmless: Annotated[
         Path | None,
@@ -28,7 +30,7 @@ def distil(
     output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
 ) -> None:
     """Teach a model to see the same in other light, colours and from elsewhere. Run it again to resume."""
-    from wm_planner.data.dataset import read_episodes
+    from wm_planner.data.dataset import joined, read_episodes
     from wm_planner.training.allocator import keep_freed_memory
     from wm_planner.training.distil import DistilConfig
     from wm_planner.training.distil import distil as fit
@@ -37,11 +39,11 @@ def distil(
     keep_freed_memory()
     settings = read_settings(DistilConfig, config)
     path = output_path(output, run, checkpoint)
-    nominal = read_episodes(data)
+    nominal = joined([read_episodes(file) for file in data])
     student = load_checkpoint(checkpoint, expected=nominal.contract)
     original = load_checkpoint(teacher, expected=nominal.contract).model if teacher else None
     with progress_bar() as bar:
         unminded = read_episodes(harmless) if harmless else None
-        shown = read_episodes(views)
+        shown = joined([read_episodes(file) for file in views])
         facts = fit(student, nominal, shown, settings, run, path, by_stage(bar), unminded, original)
     console.print(f"{path}:", facts["distilled"])

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from wm_planner.actor.agent import Agent, AgentConfig
-from wm_planner.configurator.contract import load_contract
+from wm_planner.configurator.contract import Contract, load_contract
 from wm_planner.configurator.workers import worker_pool
 from wm_planner.data.dataset import Episodes, write_episodes
 from wm_planner.data.exploring_play import BURSTS, ExploringPlay
@@ -22,6 +22,7 @@ from wm_planner.sim.play import Play, make_play
 from wm_planner.sim.randomisation import Randomisation
 from wm_planner.sim.tasks import COLLECTION, Task, get_task
 from wm_planner.world_model.checkpoint import load_checkpoint
+from wm_planner.world_model.model import WorldModel
 
 _environment: Environment | None = None
 _agent: Agent | None = None
@@ -68,6 +69,8 @@ def collect_episode(
         randomisation.place_camera(look)
         randomisation.draw(look)
     env.reset(start)
+    if randomisation:
+        randomisation.look()
     play: Play
     if agent:
         play = PlannerPlay(env, rng, agent, start)
@@ -82,6 +85,8 @@ def collect_episode(
         if randomisation:
             randomisation.draw(look)
         observation = env.step(action)
+        if randomisation:
+            randomisation.look()
         frames.append(observation.frame)
         joints.append(observation.joints)
         actions.append(action)
@@ -92,15 +97,32 @@ def collect_episode(
     return np.stack(frames), *as_float, np.array(attempts, np.int32)
 
 
-def _start(task: str, lamp: float | None, checkpoint: Path | None, look: Look, explore: str | None) -> None:
+def _start(
+    task: str, lamp: float | None, checkpoint: Path | None, look: Look, explore: str | None, align_by: Path | None
+) -> None:
     global _environment, _agent, _randomisation, _explore
     _explore = explore
     _environment = Environment(get_task(task), lamp=lamp)
-    _randomisation = None if look == "nominal" else Randomisation(_environment, harmless=look == "harmless")
+    if look != "nominal":
+        _randomisation = Randomisation(_environment, look == "harmless", _knowing_its_body(align_by, _environment.contract))
     if checkpoint:
         torch.set_num_threads(1)
         model = load_checkpoint(checkpoint, expected=_environment.contract).model.for_planning()
         _agent = Agent(model, AgentConfig())
+
+
+def _knowing_its_body(checkpoint: Path | None, contract: Contract) -> WorldModel | None:
+    """A model that expects to see its robot somewhere."""
+    if checkpoint is None:
+        return None
+    torch.set_num_threads(1)
+    model = load_checkpoint(checkpoint, "cpu", expected=contract).model
+    if not model.config.body_channels:
+        raise ValueError(
+            f"{checkpoint} is to tell where the camera is, but does not know how its robot looks; "
+            "teach it by `wm_planner align`"
+        )
+    return model
 
 
 def _episode(seed: int, index: int, steps: int) -> tuple[int, tuple[np.ndarray, ...]]:
@@ -120,6 +142,7 @@ def collect(
     checkpoint: Path | None = None,
     look: Look = "nominal",
     explore: str | None = None,
+    align_by: Path | None = None,
 ) -> None:
     """Record `episodes` episodes of `steps` control steps and write them to `path`.
 
@@ -129,11 +152,13 @@ def collect(
         look: "randomised": the same play, with the camera's pose drawn anew for every episode and light, colours and
             background for every image; "harmless": only light and the floor's colour; see `Randomisation`.
         explore: play is broken off by bursts of this name; see `BURSTS`.
+        align_by: of randomised images, the checkpoint whose model tells where the camera is; None: pictures do.
 
     Raises:
         ValueError: another look, or exploring, and a checkpoint: what it plans depends on what it sees, and on nothing else;
-            or bursts of another name, or strokes where there is no object.
-        CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
+            or bursts of another name, or strokes where there is no object; or a camera is to be found that does not move, or by
+            a model that does not know its robot.
+        CheckpointError: a checkpoint cannot be loaded or was trained under another contract.
     """
     if checkpoint and look != "nominal":
         raise ValueError(f"{look} images are of scripted play, found a checkpoint that is to plan; leave one out")
@@ -143,10 +168,14 @@ def collect(
         raise ValueError(f"play is to be broken off by {explore!r}, expected one of {list(BURSTS)}")
     if explore == "strokes" and not task.with_cube:
         raise ValueError(f"strokes go past an object, but {task.name} has none; have it explore by noise")
+    if align_by and look != "randomised":
+        raise ValueError(f"{align_by} is to tell where the camera is, but it moves in randomised images only; leave it out")
+    contract = load_contract(task.contract)
+    _knowing_its_body(align_by, contract)  # before any process is started
     if checkpoint:
-        load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
+        load_checkpoint(checkpoint, expected=contract)
     stacked: list[np.ndarray] = []
-    with worker_pool(workers, _start, task.name, lamp, checkpoint, look, explore) as pool:
+    with worker_pool(workers, _start, task.name, lamp, checkpoint, look, explore, align_by) as pool:
         futures = (pool.submit(_episode, seed, index, steps) for index in range(episodes))
         for done, future in enumerate(as_completed(futures), 1):
             index, arrays = future.result()
@@ -164,5 +193,6 @@ def collect(
         "look": look,
         "explore": explore,
         "checkpoint": checkpoint.name if checkpoint else None,
+        "align_by": align_by.name if align_by else None,
     }
-    write_episodes(path, Episodes.of(stacked, load_contract(task.contract)), provenance)
+    write_episodes(path, Episodes.of(stacked, contract), provenance)

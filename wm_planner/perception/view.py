@@ -7,6 +7,7 @@ import numpy as np
 from wm_planner.perception.alignment import IDENTITY, align, moved_back
 
 LOOKS = 5  # that decide; more of the robot's poses tell a camera that has moved from one that has turned
+LOOK_EVERY = 4.5  # control steps, at the least, between looks
 
 
 class View:

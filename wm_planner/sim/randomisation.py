@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from wm_planner.perception.view import View
+from wm_planner.perception.view import LOOK_EVERY, View
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.factors import FACTORS, blobs, cover, move_camera
 from wm_planner.sim.scenery import RGBA
 from wm_planner.sim.world import SceneState
+from wm_planner.world_model.model import WorldModel
 
 _FURTHEST = 0.11  # of the camera, metres
 _MOST_TILT = 11.0  # degrees
@@ -29,10 +31,13 @@ class Randomisation:
 
     Args:
         harmless: only what a robot need not mind while it runs: the direction of light and the floor's colour.
+        model: what it expects to see of the robot tells where the camera is, as at work, while the robot moves
+            (`look`); None: pictures of other scenes from both places tell that, which are more alike.
     """
 
-    def __init__(self, env: Environment, harmless: bool = False) -> None:
+    def __init__(self, env: Environment, harmless: bool = False, model: WorldModel | None = None) -> None:
         self._env, self._light, self._harmless, world = env, env.world.light, harmless, env.world
+        self._model = model
         self._camera, self._view = env.task.camera, View(len(env.contract.cameras))
         bodies: dict[str, int | None] = {"floor colour": world.scenery.floor}
         if not harmless:
@@ -53,13 +58,25 @@ class Randomisation:
         self.undo()
         if self._harmless:
             return
-        scenes = [env.task.sample(rng) for _ in range(_SCENES)]
+        scenes = [] if self._model else [env.task.sample(rng) for _ in range(_SCENES)]
         expected = [self._frame_of(scene) for scene in scenes]
         moved, turned = rng.random(2) * (rng.random(2) < _SHARE)
         move_camera(env, rng, _FURTHEST * moved, _MOST_TILT * turned)
         self._camera = env.world.camera
         for k, scene in enumerate(scenes):
             self._view.look(float(k), self._frame_of(scene), expected[k])
+
+    def look(self) -> None:
+        """A look for the camera by what the model expects of the robot, all else as it is nominally; draw anew then."""
+        looked, now = self._view.looked, self._env.world.time
+        recently = looked is not None and now - looked < LOOK_EVERY * self._env.contract.dt
+        if self._model is None or self._view.settled or recently:
+            return
+        self._plain()
+        seen = self._env.observe()
+        joints = self._model.normalise_joints(torch.as_tensor(seen.joints, dtype=torch.float32)[None])
+        with torch.no_grad():
+            self._view.look(seen.time, seen.frame, self._model.expect(joints)[0].numpy())
 
     def draw(self, rng: np.random.Generator) -> None:
         """How the environment's next image is to look; does not depend on how the last one did."""
