@@ -216,6 +216,20 @@ def test_a_killed_run_resumes_to_the_same_weights(
     assert facts["validation"] == whole["validation"]
 
 
+def test_one_episode_of_other_moments_is_left_out(
+    teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    joints, frames = views.joints.copy(), views.frames.copy()
+    joints[3] += 0.002
+    frames[3] = 255
+    other = views._replace(joints=joints, frames=frames)
+    facts = distil(teacher, nominal, other, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors")
+    assert facts["distilled"]["episodes"] == [len(split(nominal)[0].actions) - 1, 20]
+    joints[4] += 0.002
+    with pytest.raises(ValueError, match=r"joints of the views .* expected the same moments"):
+        distil(teacher, nominal, other, DistilConfig(**CONFIG), tmp_path / "other", tmp_path / "n.safetensors")
+
+
 def test_views_of_other_moments_are_refused(teacher: Checkpoint, nominal: Episodes, tmp_path: Path) -> None:
     other = nominal._replace(actions=nominal.actions + 1)
     with pytest.raises(ValueError, match=r"actions of the views .* expected the same moments; collect both with"):

@@ -38,8 +38,8 @@ class Episodes(NamedTuple):
         """From arrays in the order of ARRAYS."""
         return cls(**dict(zip(ARRAYS, arrays)), contract=contract)
 
-    def part(self, which: slice) -> Episodes:
-        """Some of the episodes."""
+    def part(self, which: slice | np.ndarray) -> Episodes:
+        """Some of the episodes: a slice, or (N,) bool."""
         return Episodes.of((array[which] for array in self[:-1]), self.contract)
 
     def without_frames(self) -> Episodes:
