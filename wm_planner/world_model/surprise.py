@@ -17,7 +17,7 @@ from torch import Tensor
 from wm_planner.memory.context import Memory
 from wm_planner.world_model.model import Context, WorldModel
 
-HORIZONS = (1, 4)  # steps: one notices a jump at once; several notice that what should move does not
+HORIZONS = (1, 2, 4)  # steps: one notices a jump at once; several notice that what should move does not
 SLOW, STOP = 0.5, 0.1  # false alarms per ten minutes at which a planner slows and stops, unless set otherwise
 
 
