@@ -88,6 +88,8 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         result = runner.invoke(app, command)
         assert result.exit_code == 0, f"{command}: {result.output}"
     assert "panda_push" in result.output
+    result = runner.invoke(app, [*play, str(views), "--episodes", "2", "--randomise", "--align-by", str(model)])
+    assert result.exit_code == 1 and "does not know how its robot looks" in " ".join(result.output.split())
     facts = load_checkpoint(model).facts
     assert facts["episodes"] == [23 + 22 - 2 * VALIDATION_EPISODES, 20]
     assert facts["surprise"]["source"] == "2 held-out episodes of nominal running, commands up to 0.3 of a step late"
