@@ -20,7 +20,7 @@ from wm_planner.actor.solver import Judged, Solver, SolverConfig
 from wm_planner.cost.cost import COSTS, total_cost
 from wm_planner.cost.prediction import Prediction
 from wm_planner.memory.context import Memory, Moment
-from wm_planner.perception.view import LOOK_EVERY, View
+from wm_planner.perception.view import View
 from wm_planner.world_model.model import Context, WorldModel
 
 SOLVERS: dict[str, Solver] = {"cem": cem, "icem": icem, "mppi": mppi, "gradient": gradient}
@@ -242,9 +242,10 @@ class Agent:
 
     def _find_view(self, frame: np.ndarray, joints: Tensor, now: float) -> None:
         """Look where the cameras are, while that is not known: at first, and whenever the robot has moved since."""
-        if self.view is None or self.view.settled or not self._has_moved(self.view.looked, now):
+        view, dt = self.view, self.model.contract.dt
+        if view is None or not view.due(now, dt) or not self._has_moved(view.looked, now):
             return
-        if self.view.look(now, frame, self.model.expect(joints)[0].cpu().numpy()):
+        if view.look(now, frame, self.model.expect(joints)[0].cpu().numpy()):
             self._forget_seen()
             self._see_goal()
 
@@ -256,8 +257,7 @@ class Agent:
         """True where there is nothing to have moved since."""
         if since is None or now < since:
             return True
-        long_ago = now - since >= LOOK_EVERY * self.model.contract.dt
-        return long_ago and bool(np.abs(self.memory.mean_action(since, now)).max() >= _MOVING)
+        return bool(np.abs(self.memory.mean_action(since, now)).max() >= _MOVING)
 
     def _see_goal(self) -> None:
         if self._goal_frame is not None:

@@ -1,4 +1,5 @@
-"""Collect play in parallel processes. Same seed, same data, whatever the number of processes."""
+"""Collect play in parallel processes. Same seed, same data, whatever the number of processes; but contacts may remember
+what was played before in their process: of 2,400 episodes collected twice, one went otherwise, by 0.002 rad."""
 
 from __future__ import annotations
 
@@ -102,11 +103,11 @@ def _start(
 ) -> None:
     global _environment, _agent, _randomisation, _explore
     _explore = explore
+    torch.set_num_threads(1)
     _environment = Environment(get_task(task), lamp=lamp)
     if look != "nominal":
         _randomisation = Randomisation(_environment, look == "harmless", _knowing_its_body(align_by, _environment.contract))
     if checkpoint:
-        torch.set_num_threads(1)
         model = load_checkpoint(checkpoint, expected=_environment.contract).model.for_planning()
         _agent = Agent(model, AgentConfig())
 
@@ -115,7 +116,6 @@ def _knowing_its_body(checkpoint: Path | None, contract: Contract) -> WorldModel
     """A model that expects to see its robot somewhere."""
     if checkpoint is None:
         return None
-    torch.set_num_threads(1)
     model = load_checkpoint(checkpoint, "cpu", expected=contract).model
     if not model.config.body_channels:
         raise ValueError(

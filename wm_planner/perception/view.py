@@ -7,7 +7,7 @@ import numpy as np
 from wm_planner.perception.alignment import IDENTITY, align, moved_back
 
 LOOKS = 5  # that decide; more of the robot's poses tell a camera that has moved from one that has turned
-LOOK_EVERY = 4.5  # control steps, at the least, between looks
+_EVERY = 4.5  # control steps, at the least, between looks
 
 
 class View:
@@ -29,6 +29,10 @@ class View:
     @property
     def settled(self) -> bool:
         return len(self._seen) >= LOOKS
+
+    def due(self, now: float, dt: float) -> bool:
+        """Whether it is time for a look, s; control steps take dt."""
+        return not self.settled and (self.looked is None or not 0 <= now - self.looked < _EVERY * dt)
 
     @property
     def moved(self) -> float:

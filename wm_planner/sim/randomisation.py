@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from wm_planner.perception.view import LOOK_EVERY, View
+from wm_planner.perception.view import View
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.factors import FACTORS, blobs, cover, move_camera
 from wm_planner.sim.scenery import RGBA
@@ -68,9 +68,7 @@ class Randomisation:
 
     def look(self) -> None:
         """A look for the camera by what the model expects of the robot, all else as it is nominally; draw anew then."""
-        looked, now = self._view.looked, self._env.world.time
-        recently = looked is not None and now - looked < LOOK_EVERY * self._env.contract.dt
-        if self._model is None or self._view.settled or recently:
+        if self._model is None or not self._view.due(self._env.world.time, self._env.contract.dt):
             return
         self._plain()
         seen = self._env.observe()
