@@ -53,8 +53,8 @@ def test_it_sees_and_aims_as_though_the_camera_had_not_moved(model: WorldModel, 
     distances, latents = [], []
     for frame, aim, align in (
         (scene, goal, True),
-        (moved_back(scene, SHIFTED), moved_back(goal, SHIFTED), True),
-        (moved_back(scene, SHIFTED), moved_back(goal, SHIFTED), False),
+        (moved_back(scene, SHIFTED, 64), moved_back(goal, SHIFTED, 64), True),
+        (moved_back(scene, SHIFTED, 64), moved_back(goal, SHIFTED, 64), False),
     ):
         agent = _agent(model, align=align)
         agent.set_goal(aim)
@@ -100,7 +100,7 @@ def test_what_was_seen_before_the_camera_was_found_elsewhere_is_forgotten(
 
 def test_another_agent_takes_over_what_it_knows(model: WorldModel, scene: np.ndarray) -> None:
     agent, other, blind = _agent(model), _agent(model, align=True), _agent(model, align=False)
-    agent.observe(moved_back(scene, SHIFTED), JOINTS, 0.0)
+    agent.observe(moved_back(scene, SHIFTED, 64), JOINTS, 0.0)
     other.remember(agent)
     assert other.view is agent.view and other.memory.newest is agent.memory.newest
     blind.remember(agent)
@@ -109,3 +109,17 @@ def test_another_agent_takes_over_what_it_knows(model: WorldModel, scene: np.nda
 
 def test_a_model_that_does_not_know_its_robot_leaves_frames_alone(small_model: WorldModel) -> None:
     assert _agent(small_model).view is None
+
+
+@pytest.mark.parametrize("align", [True, False])
+def test_what_is_beyond_the_picture_changes_nothing_while_the_camera_stays(
+    model: WorldModel, scene: np.ndarray, rng: np.random.Generator, align: bool
+) -> None:
+    wide = rng.integers(0, 256, (96, 96, 3), np.uint8)
+    wide[16:-16, 16:-16] = scene
+    latents = []
+    for frame in (scene, wide):
+        agent = _agent(model, align=align)
+        agent.observe(frame, JOINTS, 0.0)
+        latents.append(_latent(agent))
+    np.testing.assert_array_equal(*latents)

@@ -40,7 +40,7 @@ def _off(a: np.ndarray, b: np.ndarray) -> float:
 @given(*(st.floats(-limit, limit) for limit in (0.35, 0.35, 0.15, 0.08)))
 def test_a_camera_that_has_moved_is_found(scene: np.ndarray, x: float, y: float, roll: float, zoom: float) -> None:
     there = _homography(x, y, roll, zoom)
-    seen = moved_back(scene, np.linalg.inv(there))
+    seen = moved_back(scene, np.linalg.inv(there), SIDE)
     found = align([seen], [scene])
     if found is None:  # it has hardly moved, so that little is to be gained
         found = IDENTITY
@@ -52,7 +52,7 @@ def test_several_moments_tell_more_than_one(scene: np.ndarray) -> None:
     there = _homography(0.1, -0.1, 0.05, 0.0)
     there[2, :2] = 0.06, -0.04
     expected = [scene, scene[::-1].copy(), scene[:, ::-1].copy()]
-    seen = [moved_back(each, np.linalg.inv(there)) for each in expected]
+    seen = [moved_back(each, np.linalg.inv(there), SIDE) for each in expected]
     one, three = align(seen[:1], expected[:1]), align(seen, expected)
     assert one is not None and three is not None
     assert _off(three, there) < min(0.5, _off(one, there))
@@ -60,7 +60,7 @@ def test_several_moments_tell_more_than_one(scene: np.ndarray) -> None:
 
 def test_something_unexpected_in_the_picture_does_not_matter(scene: np.ndarray) -> None:
     there = _homography(0.2, -0.1, 0.1, 0.0)
-    seen = moved_back(scene, np.linalg.inv(there))
+    seen = moved_back(scene, np.linalg.inv(there), SIDE)
     seen[20:32, 40:52] = (220, 30, 20)
     found = align([seen], [scene])
     assert found is not None and _off(found, there) < 1.0
@@ -68,7 +68,7 @@ def test_something_unexpected_in_the_picture_does_not_matter(scene: np.ndarray) 
 
 def test_a_camera_that_moved_is_found_though_much_remains(scene: np.ndarray) -> None:
     there = _homography(0.3, -0.2, 0.1, 0.0)
-    seen = moved_back(scene, np.linalg.inv(there))
+    seen = moved_back(scene, np.linalg.inv(there), SIDE)
     seen[16:32, 36:54] = (220, 30, 20)  # as where one that moved sees what stands high elsewhere
     found = align([seen], [scene])
     assert found is not None and _off(found, there) < 1.0

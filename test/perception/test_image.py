@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wm_planner.configurator.contract import Camera, Crop
-from wm_planner.perception.image import PerceptionError, decode_compressed, decode_raw, to_frame
+from wm_planner.perception.image import PerceptionError, decode_compressed, decode_raw, middle, to_frame
 
 CHANNELS = {"rgb8": [0, 1, 2], "bgr8": [2, 1, 0], "rgba8": [0, 1, 2], "bgra8": [2, 1, 0], "mono8": [0, 0, 0]}
 
 
-def _camera(width: int = 8, height: int = 6, resize: int = 4, crop: Crop | None = None) -> Camera:
-    return Camera(topic="/cam", width=width, height=height, resize=resize, crop=crop)
+def _camera(width: int = 8, height: int = 6, resize: int = 4, crop: Crop | None = None, margin: int = 0) -> Camera:
+    return Camera(topic="/cam", width=width, height=height, resize=resize, crop=crop, margin=margin)
 
 
 @given(
@@ -91,6 +91,16 @@ def test_frame_is_cropped_then_averaged() -> None:
 def test_frame_of_the_right_size_is_unchanged(rng: np.random.Generator) -> None:
     image = rng.integers(0, 256, (5, 5, 3), np.uint8)
     np.testing.assert_array_equal(to_frame(image, _camera(5, 5, 5)), image)
+
+
+def test_the_encoder_is_given_the_middle_of_what_is_seen(rng: np.random.Generator) -> None:
+    """So a model may have learned from a camera that sees no more than that."""
+    image = rng.integers(0, 256, (24, 24, 3), np.uint8)
+    frame = to_frame(image, _camera(24, 24, resize=8, margin=2))
+    assert frame.shape == (12, 12, 3)
+    inner = to_frame(image[4:20, 4:20], _camera(16, 16, resize=8))
+    np.testing.assert_array_equal(middle(frame, 8), inner)
+    assert np.shares_memory(middle(frame, 8), frame)
 
 
 @pytest.mark.parametrize("shape", [(8, 6, 3), (6, 9, 3), (12, 16, 3)])

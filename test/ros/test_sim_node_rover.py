@@ -15,6 +15,7 @@ from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool, Trigger
 
 from wm_planner.configurator.contract import Contract
+from wm_planner.perception.image import middle
 from wm_planner.perception.messages import decode_frame, decode_joints
 from wm_planner.ros import qos
 from wm_planner.ros.messages import image_array, seconds, stamp
@@ -82,13 +83,14 @@ def test_the_camera_is_the_one_models_are_trained_with(
 ) -> None:
     rover, env = start(), environment("rover_rooms")
     env.reset(env.task.start_and_goal(1)[0])
-    np.testing.assert_array_equal(image_array(rover.at(rover.images, 0.0)), env.world.render(128, 128))
+    np.testing.assert_array_equal(image_array(rover.at(rover.images, 0.0)), env.image())
 
 
 def test_observations_fit_the_contract(start: Callable[..., Rover], rover_contract: Contract) -> None:
     rover = start()
     image, joints = rover.at(rover.images, 0.0), rover.at(rover.joints, 0.0)
-    assert decode_frame(image, rover_contract.cameras[0]).shape == (64, 64, 3)
+    frame = decode_frame(image, rover_contract.cameras[0])
+    assert frame.shape == (80, 80, 3) and middle(frame, rover_contract.image_size).shape == (64, 64, 3)
     np.testing.assert_array_equal(decode_joints(joints, rover_contract.joints), [0.0, 0.0])
     assert rover.at(rover.base, 0.0).header.frame_id == "map"
     topics = {name for name, _ in rover.peer.node.get_topic_names_and_types()}

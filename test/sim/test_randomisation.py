@@ -38,9 +38,10 @@ def test_a_camera_elsewhere_is_made_up_for(task: str) -> None:
     nominal, left = env.reset(scene).frame.astype(int), []
     for seed in range(12):
         randomisation.place_camera(np.random.default_rng(seed))
-        seen = env.reset(scene).frame
+        seen = env.reset(scene)
         cameras.append(env.world.camera)
-        change, remains = (np.abs(frame - nominal).mean() for frame in (seen, randomisation.made_up_for(seen)))
+        frames = seen.frame, randomisation.made_up_for(seen.wide)
+        change, remains = (np.abs(frame - nominal).mean() for frame in frames)
         if change > 5.0:
             left.append(remains / change)
     assert len(set(cameras)) > 6 and len(left) > 4
@@ -57,12 +58,13 @@ def test_a_camera_elsewhere_is_found_by_what_a_model_expects_while_the_robot_mov
     nominal = env.reset(scene).frame.astype(int)
     for seed in range(12):
         randomisation.place_camera(np.random.default_rng(seed))
-        seen = env.reset(scene).frame
+        seen = env.reset(scene)
         for action in (*[(0.5, 0.5)] * 12, *[(-0.5, 0.5)] * 12):
             randomisation.look()
             randomisation.draw(np.random.default_rng(seed))
             env.step(np.array(action))
-        change, remains = (np.abs(frame - nominal).mean() for frame in (seen, randomisation.made_up_for(seen)))
+        frames = seen.frame, randomisation.made_up_for(seen.wide)
+        change, remains = (np.abs(frame - nominal).mean() for frame in frames)
         if change > 5.0:
             left.append(remains / change)
     assert len(left) > 4

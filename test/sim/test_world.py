@@ -213,10 +213,21 @@ def test_environment_obeys_its_contract(environment: Environments) -> None:
     env = environment("panda_push")
     first = env.reset(PUSH_SCENE)
     assert first.frame.shape == (64, 64, 3) and first.frame.dtype == np.uint8
+    np.testing.assert_array_equal(first.wide, first.frame)
     assert first.joints.shape == (7,) and first.time == 0.0
     second = env.step(np.array([1.0, 0.0]))
     assert second.time == pytest.approx(env.contract.dt)
     assert not np.array_equal(first.frame, second.frame)
+
+
+@pytest.mark.parametrize(("name", "margin"), [("panda_reach", 16), ("rover_rooms", 8)])
+def test_a_margin_is_seen_around_what_the_encoder_is_given(environment: Environments, name: str, margin: int) -> None:
+    env = environment(name)
+    seen = env.reset(env.task.sample(np.random.default_rng(0)))
+    assert env.contract.cameras[0].margin == margin
+    assert seen.frame.shape == (64, 64, 3) and seen.wide.shape == (64 + 2 * margin, 64 + 2 * margin, 3)
+    np.testing.assert_array_equal(seen.wide[margin:-margin, margin:-margin], seen.frame)
+    assert seen.wide[:margin].std() > 1
 
 
 def test_environment_keeps_the_tool_inside_the_workspace(environment: Environments) -> None:

@@ -20,6 +20,7 @@ from wm_planner.actor.solver import Judged, Solver, SolverConfig
 from wm_planner.cost.cost import COSTS, total_cost
 from wm_planner.cost.prediction import Prediction
 from wm_planner.memory.context import Memory, Moment
+from wm_planner.perception.image import middle
 from wm_planner.perception.view import View
 from wm_planner.world_model.model import Context, WorldModel
 
@@ -101,7 +102,9 @@ class Agent:
         self.model, self.config = model, config
         contract = model.contract
         self.memory = Memory(contract.context_length, contract.dt, contract.action_dim)
-        self.view = View(len(contract.cameras)) if config.align and model.config.body_channels else None
+        self.view = (
+            View(len(contract.cameras), contract.image_size) if config.align and model.config.body_channels else None
+        )
         self.offset = Offset(model)
         self._solver = SOLVERS[config.solver.name]
         self._generator = torch.Generator(model.device)
@@ -144,7 +147,7 @@ class Agent:
         """Encode and remember.
 
         Args:
-            frame: (S, S, 3 * cameras) uint8.
+            frame: with its margin, (W, W, 3 * cameras) uint8.
             joints: (J,) radians.
         """
         began = time.perf_counter()
@@ -265,7 +268,11 @@ class Agent:
 
     @torch.no_grad()
     def _encode(self, frame: np.ndarray) -> Tensor:
-        return self.model.encode(self._tensor(frame if self.view is None else self.view(frame)))
+        if self.view is not None:
+            frame = self.view(frame)
+        elif frame.ndim > 1:  # true state has no margin
+            frame = middle(frame, self.model.contract.image_size)
+        return self.model.encode(self._tensor(frame))
 
     def _tensor(self, frame: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(frame)).to(self.model.device)[None]

@@ -61,6 +61,9 @@ class Camera(_Strict):
     height: int = Field(gt=0)
     crop: Crop | None = None
     resize: int = Field(gt=0, description="Side of the square image given to the encoder, in pixels")
+    margin: int = Field(
+        default=0, ge=0, description="Such pixels around it, which come into it where the camera has moved"
+    )
 
     @model_validator(mode="after")
     def _crop_inside_image(self) -> Camera:
@@ -172,6 +175,8 @@ class Contract(_Strict):
             raise ValueError(f"camera topics repeat: {topics}")
         if len({c.resize for c in cameras}) != 1:
             raise ValueError(f"cameras resize to {[c.resize for c in cameras]}, expected one size for all")
+        if len({c.margin for c in cameras}) != 1:
+            raise ValueError(f"cameras have margins {[c.margin for c in cameras]}, expected one for all")
         return cameras
 
     @model_validator(mode="after")

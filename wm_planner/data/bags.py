@@ -19,7 +19,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from wm_planner.configurator.contract import Contract
 from wm_planner.data.dataset import Episodes
-from wm_planner.perception.image import PerceptionError
+from wm_planner.perception.image import PerceptionError, middle
 from wm_planner.perception.messages import decode_action, decode_frame, decode_joints
 
 _NANOSECONDS = 1e9
@@ -138,7 +138,7 @@ def _decoded(message: Any, source: int | str, contract: Contract, run: _Run) -> 
         return decode_joints(message, contract.joints)
     if source == "commands":
         return decode_action(message, contract, run.streams["joints"][-1][1])
-    return decode_frame(message, contract.cameras[int(source)])
+    return middle(decode_frame(message, contract.cameras[int(source)]), contract.image_size)
 
 
 def _stretches(run: _Run, contract: Contract, delay: float) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

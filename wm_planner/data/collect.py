@@ -78,7 +78,7 @@ def collect_episode(
     else:
         play = ExploringPlay(env, rng, BURSTS[explore]) if explore else make_play(env, rng, index)
     observation = env.seen
-    frames, joints = [observation.frame], [observation.joints]
+    seen = [observation]
     actions, state, attempts = [], [ground_truth(env)], []
     for _ in range(steps):
         action = play.act()
@@ -88,13 +88,11 @@ def collect_episode(
         observation = env.step(action)
         if randomisation:
             randomisation.look()
-        frames.append(observation.frame)
-        joints.append(observation.joints)
+        seen.append(observation)
         actions.append(action)
         state.append(ground_truth(env))
-    as_float = (np.array(values, np.float32) for values in (joints, actions, state))
-    if randomisation:
-        frames = [randomisation.made_up_for(frame) for frame in frames]
+    as_float = (np.array(values, np.float32) for values in ([o.joints for o in seen], actions, state))
+    frames = [randomisation.made_up_for(o.wide) if randomisation else o.frame for o in seen]
     return np.stack(frames), *as_float, np.array(attempts, np.int32)
 
 

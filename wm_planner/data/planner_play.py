@@ -33,7 +33,7 @@ class PlannerPlay:
             self._steps_left = int(self._rng.integers(_SHORTEST, _LONGEST))
         self._steps_left -= 1
         seen = self._env.seen
-        self._agent.observe(seen.frame, seen.joints, seen.time)
+        self._agent.observe(seen.wide, seen.joints, seen.time)
         action = self._agent.plan().actions[0]
         self._agent.memory.acted(seen.time, action)
         return action

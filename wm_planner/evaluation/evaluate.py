@@ -92,7 +92,7 @@ class Evaluator:
         return Trial(seed, False, float("nan"), env.distance(goal.position), plan_ms)
 
     def _plan(self, observation: Observation) -> tuple[np.ndarray, float]:
-        seen = ground_truth(self._env) if self._policy == "true-state" else observation.frame
+        seen = ground_truth(self._env) if self._policy == "true-state" else observation.wide
         self._agent.observe(seen, observation.joints, observation.time)
         now = self._env.world.time
         late = round((now - observation.time) / self._env.contract.dt)  # actions under way since what was seen

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-# Directions in which a homography changes, of normalised coordinates: -1 and 1 are the image's sides.
+# Directions in which a homography changes, of normalised coordinates: -1 and 1 are the sides of what is expected.
 _GENERATORS = np.array(
     [
         [[0, 0, 1], [0, 0, 0], [0, 0, 0]],  # shift along x
@@ -46,8 +46,8 @@ def align(frames: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> np.nd
     """How to move what one camera sees so that it looks as expected.
 
     Args:
-        frames: what is seen, each (S, S, 3) uint8.
-        expected: what should be seen at these moments, likewise.
+        frames: what is seen, each (W, W, 3) uint8.
+        expected: what should be seen in their middle at these moments, each (S, S, 3); S is at most W.
 
     Returns:
         A homography (3, 3), for `moved_back`; None where none makes the pictures alike, or little is to be gained.
@@ -55,7 +55,7 @@ def align(frames: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> np.nd
     coarse = _Pair(frames, expected, _COARSE)
     tried = [coarse.fit(_changed(IDENTITY, np.array(start)), _SIMILARITY, 6) for start in _STARTS]
     found = min(tried, key=lambda homography: coarse.look(homography).cost)
-    fine = [_Pair(frames, expected, side) for side in (2 * _COARSE, frames[0].shape[0])]
+    fine = [_Pair(frames, expected, side) for side in (2 * _COARSE, len(expected[0]))]
     for pair in fine:
         found = pair.fit(found, _SIMILARITY)
     if len(frames) > 1:  # one pose of the robot does not tell shape from distance
@@ -67,18 +67,22 @@ def align(frames: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> np.nd
     return found
 
 
-def moved_back(frame: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """A frame (S, S, 3) as it would have looked from where the camera was; what it does not show repeats its edge."""
-    return _warped(frame, _in_pixels(homography, len(frame)), cv2.BORDER_REPLICATE)
+def moved_back(frame: np.ndarray, homography: np.ndarray, side: int) -> np.ndarray:
+    """The middle, (side, side, 3), of a frame as it would have looked from where the camera was.
+
+    What the frame does not show repeats its edge.
+    """
+    return _warped(frame, _in_pixels(homography, len(frame), side), side, cv2.BORDER_REPLICATE)
 
 
 class _Look:
     """What is left between pictures moved back and those expected, all on top of one another: (S, S, 3 * pictures)."""
 
     def __init__(self, images: Sequence[np.ndarray], target: np.ndarray, homography: np.ndarray) -> None:
-        pixels = _in_pixels(homography, len(target))
-        self.visible = _warped(np.ones(target.shape[:2], np.float32), pixels, cv2.BORDER_CONSTANT) > 0.99
-        self.moved = np.concatenate([_warped(image, pixels, cv2.BORDER_REPLICATE) for image in images], -1)
+        side = len(target)
+        pixels = _in_pixels(homography, len(images[0]), side)
+        self.visible = _warped(np.ones(images[0].shape[:2], np.float32), pixels, side, cv2.BORDER_CONSTANT) > 0.99
+        self.moved = np.concatenate([_warped(image, pixels, side, cv2.BORDER_REPLICATE) for image in images], -1)
         self.residual = self.moved - target
         outlying = np.square(self.residual / _SCALE)
         self.weight = self.visible[..., None] / (1.0 + outlying)
@@ -89,10 +93,11 @@ class _Look:
 
 
 class _Pair:
-    """Pictures and what was expected, at one size."""
+    """Pictures and what was expected, at one size: `side` pixels of what was expected."""
 
     def __init__(self, frames: Sequence[np.ndarray], expected: Sequence[np.ndarray], side: int) -> None:
-        self._images = [_resized(frame, side) for frame in frames]
+        wide = round(side * len(frames[0]) / len(expected[0]))
+        self._images = [_resized(frame, wide) for frame in frames]
         self._target = np.concatenate([_resized(frame, side) for frame in expected], -1)
         at = (np.arange(side) + 0.5) / side * 2 - 1
         x, y = np.meshgrid(at, at)
@@ -137,9 +142,9 @@ class _Pair:
         return _PRIOR * np.eye(freedom) + hessian, across @ x_missed + down @ y_missed
 
 
-def _warped(image: np.ndarray, pixels: np.ndarray, border: int) -> np.ndarray:
+def _warped(image: np.ndarray, pixels: np.ndarray, side: int, border: int) -> np.ndarray:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpPerspective(image, pixels, image.shape[1::-1], flags=flags, borderMode=border)
+    return cv2.warpPerspective(image, pixels, (side, side), flags=flags, borderMode=border)
 
 
 def _changed(homography: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -152,7 +157,9 @@ def _resized(frame: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
 
 
-def _in_pixels(homography: np.ndarray, side: int) -> np.ndarray:
-    """The same homography of pixel coordinates."""
-    normalised = np.array([[2 / side, 0, 1 / side - 1], [0, 2 / side, 1 / side - 1], [0, 0, 1]])
-    return np.linalg.inv(normalised) @ homography @ normalised
+def _in_pixels(homography: np.ndarray, wide: int, side: int) -> np.ndarray:
+    """The same homography of pixel coordinates: from those of the middle, `side` across, to those of all, `wide`."""
+    ours, theirs = (
+        np.array([[2 / side, 0, (1 - n) / side], [0, 2 / side, (1 - n) / side], [0, 0, 1]]) for n in (side, wide)
+    )
+    return np.linalg.inv(theirs) @ homography @ ours

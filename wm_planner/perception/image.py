@@ -68,7 +68,7 @@ def to_frame(image: np.ndarray, camera: Camera, source: str | None = None) -> np
         image: (camera.height, camera.width, 3) uint8 RGB.
 
     Returns:
-        (resize, resize, 3) uint8 RGB.
+        (S, S, 3) uint8 RGB; S: resize + 2 margin, so that `middle` is what the encoder is given.
 
     Raises:
         PerceptionError: the image has another size.
@@ -82,4 +82,11 @@ def to_frame(image: np.ndarray, camera: Camera, source: str | None = None) -> np
     if camera.crop:
         c = camera.crop
         image = image[c.y : c.y + c.height, c.x : c.x + c.width]
-    return cv2.resize(image, (camera.resize, camera.resize), interpolation=cv2.INTER_AREA)
+    side = camera.resize + 2 * camera.margin
+    return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def middle(frame: np.ndarray, side: int) -> np.ndarray:
+    """What the encoder is given, (side, side, C), of a frame (S, S, C) with a margin: a view of it, not a copy."""
+    margin = (len(frame) - side) // 2
+    return frame[margin : margin + side, margin : margin + side]

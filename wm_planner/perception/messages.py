@@ -15,7 +15,7 @@ _OVER = 1e-3  # of a limit, beyond it: rounding
 
 
 def decode_frame(message: Any, camera: Camera, source: str | None = None) -> np.ndarray:
-    """One camera's Image or CompressedImage to an encoder frame, (S, S, 3) uint8 RGB.
+    """One camera's Image or CompressedImage to a frame with its margin, (S, S, 3) uint8 RGB; see `to_frame`.
 
     Raises:
         PerceptionError: encoding or size differ from the contract's; names `source` (default: the topic).

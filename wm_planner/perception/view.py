@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from wm_planner.perception.alignment import IDENTITY, align, moved_back
+from wm_planner.perception.image import middle
 
 LOOKS = 5  # that decide; more of the robot's poses tell a camera that has moved from one that has turned
 _EVERY = 4.5  # control steps, at the least, between looks
 
 
 class View:
-    """Moves frames (S, S, 3 * cameras) back to where the cameras were in training.
+    """Moves frames with their margin, (W, W, 3 * cameras), back to where the cameras were in training: (S, S, ...).
 
     Looks at a first moment and at a few more; from then on the cameras are taken to stand still. One thread owns it.
     """
 
-    def __init__(self, cameras: int) -> None:
-        self._cameras = cameras
+    def __init__(self, cameras: int, side: int) -> None:
+        self._cameras, self._side = cameras, side
         self.clear()
 
     def clear(self) -> None:
@@ -41,7 +42,7 @@ class View:
         return max((float(np.linalg.norm(middle)) / 2.0 for middle in middles), default=0.0)
 
     def look(self, now: float, frame: np.ndarray, expected: np.ndarray) -> bool:
-        """Learn from what is seen and what should be, both (S, S, 3 * cameras) uint8; True where that changed it."""
+        """Learn from a frame and what should be seen, (S, S, 3 * cameras) uint8; True where that changed it."""
         self.looked = now
         self._seen.append((frame, expected))
         before = self._homographies
@@ -52,10 +53,10 @@ class View:
         return any(a is not b for a, b in zip(before, self._homographies))
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
-        """The frame from where the cameras were in training."""
+        """What the encoder is given, from where the cameras were in training."""
         if all(h is None for h in self._homographies):
-            return frame
-        parts = np.split(frame, self._cameras, -1)
+            return middle(frame, self._side)
+        parts, side = np.split(frame, self._cameras, -1), self._side
         return np.concatenate(
-            [moved_back(part, IDENTITY if h is None else h) for part, h in zip(parts, self._homographies)], -1
+            [moved_back(part, IDENTITY if h is None else h, side) for part, h in zip(parts, self._homographies)], -1
         )

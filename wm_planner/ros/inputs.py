@@ -28,7 +28,7 @@ class Raw(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """frame: (S, S, 3 * cameras) uint8 RGB; joints: (J,) rad; stamp: s; received: time.monotonic, s."""
+    """frame: with its margin, (W, W, 3 * cameras) uint8; joints: (J,) rad; stamp: s; received: time.monotonic, s."""
 
     frame: np.ndarray
     joints: np.ndarray

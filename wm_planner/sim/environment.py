@@ -10,18 +10,22 @@ import numpy as np
 
 from wm_planner.actor.limiter import Limiter
 from wm_planner.configurator.contract import load_contract
-from wm_planner.perception.image import to_frame
+from wm_planner.perception.image import middle, to_frame
 from wm_planner.sim.lamp import Lamp
 from wm_planner.sim.tasks import Task
 from wm_planner.sim.world import PHYSICS_DT, SceneState, World
 
 
 class Observation(NamedTuple):
-    """frame: (S, S, 3) uint8 RGB; joints: (J,) as the contract reads them; time: s."""
+    """frame: what the encoder is given, (S, S, 3) uint8 RGB; joints: (J,) as the contract reads them; time: s.
+
+    wide: the frame with its margin, (W, W, 3), of which it is the middle.
+    """
 
     frame: np.ndarray
     joints: np.ndarray
     time: float
+    wide: np.ndarray
 
 
 def _perfect(image: np.ndarray) -> np.ndarray:
@@ -55,8 +59,9 @@ class Environment:
         return self.seen
 
     def observe(self) -> Observation:
-        frame = to_frame(self.image(), self.contract.cameras[0])
-        return Observation(frame, self.world.robot.joints(), self.world.time)
+        wide = to_frame(self.image(), self.contract.cameras[0])
+        frame = middle(wide, self.contract.image_size)
+        return Observation(frame, self.world.robot.joints(), self.world.time, wide)
 
     def step(self, action: np.ndarray) -> Observation:
         """Act for one control step with a normalised action, shape (A,)."""

@@ -9,7 +9,6 @@ from wm_planner.perception.view import View
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.factors import FACTORS, blobs, cover, move_camera
 from wm_planner.sim.scenery import RGBA
-from wm_planner.sim.world import SceneState
 from wm_planner.world_model.model import WorldModel
 
 _FURTHEST = 0.11  # of the camera, metres
@@ -38,7 +37,7 @@ class Randomisation:
     def __init__(self, env: Environment, harmless: bool = False, model: WorldModel | None = None) -> None:
         self._env, self._light, self._harmless, world = env, env.world.light, harmless, env.world
         self._model = model
-        self._camera, self._view = env.task.camera, View(len(env.contract.cameras))
+        self._camera, self._view = env.task.camera, View(len(env.contract.cameras), env.contract.image_size)
         bodies: dict[str, int | None] = {"floor colour": world.scenery.floor}
         if not harmless:
             bodies |= {"robot colour": world.robot.body, "object colour": world.cube}
@@ -59,12 +58,12 @@ class Randomisation:
         if self._harmless:
             return
         scenes = [] if self._model else [env.task.sample(rng) for _ in range(_SCENES)]
-        expected = [self._frame_of(scene) for scene in scenes]
+        expected = [env.reset(scene).frame for scene in scenes]
         moved, turned = rng.random(2) * (rng.random(2) < _SHARE)
         move_camera(env, rng, _FURTHEST * moved, _MOST_TILT * turned)
         self._camera = env.world.camera
         for k, scene in enumerate(scenes):
-            self._view.look(float(k), self._frame_of(scene), expected[k])
+            self._view.look(float(k), env.reset(scene).wide, expected[k])
 
     def look(self) -> None:
         """A look for the camera by what the model expects of the robot, all else as it is nominally; draw anew then."""
@@ -74,7 +73,7 @@ class Randomisation:
         seen = self._env.observe()
         joints = self._model.normalise_joints(torch.as_tensor(seen.joints, dtype=torch.float32)[None])
         with torch.no_grad():
-            self._view.look(seen.time, seen.frame, self._model.expect(joints)[0].numpy())
+            self._view.look(seen.time, seen.wide, self._model.expect(joints)[0].numpy())
 
     def draw(self, rng: np.random.Generator) -> None:
         """How the environment's next image is to look; does not depend on how the last one did."""
@@ -85,9 +84,9 @@ class Randomisation:
         if self._textures and rng.random() < _COVERED:
             cover(self._env, self._textures[rng.integers(_TEXTURES)])
 
-    def made_up_for(self, frame: np.ndarray) -> np.ndarray:
-        """A frame (S, S, 3) of the camera where it is, as the encoder is given it."""
-        return self._view(frame)
+    def made_up_for(self, wide: np.ndarray) -> np.ndarray:
+        """A frame with its margin, (W, W, 3), of the camera where it is, as the encoder is given it: (S, S, 3)."""
+        return self._view(wide)
 
     def undo(self) -> None:
         """As the task has it."""
@@ -100,6 +99,3 @@ class Randomisation:
         world.camera, world.light = self._camera, self._light
         for (body, link), colour in self._colours.items():
             world.client.changeVisualShape(body, link, rgbaColor=colour, textureUniqueId=-1)
-
-    def _frame_of(self, scene: SceneState) -> np.ndarray:
-        return self._env.reset(scene).frame

@@ -163,8 +163,8 @@ class World:
             renderer=self.client.ER_TINY_RENDERER,
             flags=self.client.ER_NO_SEGMENTATION_MASK,
         )[2]
-        pixels = np.ascontiguousarray(np.reshape(image, (rows, columns, 4))[..., :3], np.uint8)
-        return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+        pixels = np.reshape(np.asarray(image, np.uint8), (rows, columns, 4))
+        return np.ascontiguousarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)[..., :3])
 
     def cube_pose(self) -> np.ndarray:
         """Ground truth (x, y, z, yaw) of the cube; metres, radians."""
