@@ -38,8 +38,8 @@ class View:
     @property
     def moved(self) -> float:
         """How far what the cameras see has moved, at the most: in the middle of a picture, as a share of its side."""
-        middles = [h[:2, 2] / h[2, 2] for h in self._homographies if h is not None]
-        return max((float(np.linalg.norm(middle)) / 2.0 for middle in middles), default=0.0)
+        centres = [h[:2, 2] / h[2, 2] for h in self._homographies if h is not None]
+        return max((float(np.linalg.norm(centre)) / 2.0 for centre in centres), default=0.0)
 
     def look(self, now: float, frame: np.ndarray, expected: np.ndarray) -> bool:
         """Learn from a frame and what should be seen, (S, S, 3 * cameras) uint8; True where that changed it."""

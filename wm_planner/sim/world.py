@@ -27,7 +27,7 @@ _OBSTACLE_RGBA = (0.15, 0.60, 0.25, 1.0)
 
 @dataclass(frozen=True)
 class CameraPose:
-    """A camera looking from `eye` at `target` (metres, base frame), vertical field of view in degrees.
+    """A camera looking from `eye` at `target` (metres, base frame); vertical field of view in degrees, margin included.
 
     samples: along each side, samples taken per pixel of the image and averaged. A sensor averages the light on a pixel;
     of one sample each, edges jump from pixel to pixel.
