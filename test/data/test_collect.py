@@ -11,7 +11,7 @@ import pytest
 from wm_planner.data.collect import Look, collect, collect_episode, ground_truth
 from wm_planner.data.dataset import read_episodes
 from wm_planner.sim.environment import Environment
-from wm_planner.sim.tasks import get_task
+from wm_planner.sim.tasks import COLLECTION, CUBE_HIGH, CUBE_LOW, get_task
 from wm_planner.sim.world import SceneState
 
 Environments = Callable[[str], Environment]
@@ -54,6 +54,30 @@ def test_episodes_depend_on_seed_and_index_only(name: str, environment: Environm
         np.testing.assert_array_equal(ours, theirs)
     for other in others:
         assert not np.array_equal(first[2], other[2])
+
+
+def test_wide_episodes_begin_further_out_than_at_work(environment: Environments) -> None:
+    """Where the task has such scenes."""
+    push, reach = environment("panda_push"), environment("panda_reach")
+    starts = {wide: [collect_episode(push, 0, k, 0, wide=wide)[3][0, 3:5] for k in range(40)] for wide in (False, True)}
+    outside = {
+        wide: np.mean([((at < CUBE_LOW - 1e-3) | (at > CUBE_HIGH + 1e-3)).any() for at in places])
+        for wide, places in starts.items()
+    }
+    assert outside[False] == 0.0 and outside[True] > 0.4
+    usual, wide = (collect_episode(reach, 0, 0, 3, wide=wide) for wide in (False, True))
+    for ours, theirs in zip(usual, wide):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_quarter_of_collected_play_begins_further_out(tmp_path: Path) -> None:
+    collect(get_task("panda_push"), tmp_path / "play.h5", episodes=8, steps=1, seed=2, workers=1)
+    task, episodes = get_task("panda_push"), read_episodes(tmp_path / "play.h5")
+    for index, at in enumerate(episodes.state[:, 0, 3:5]):
+        sample = task.wide if index % 4 == 3 else task.sample
+        assert sample is not None
+        scene = sample(np.random.default_rng([2, COLLECTION, index]))
+        np.testing.assert_allclose(at, task.place(scene), atol=2e-3)
 
 
 def test_observations_and_actions_are_aligned(environment: Environments) -> None:

@@ -31,6 +31,7 @@ _randomisation: Randomisation | None = None
 _explore: str | None = None
 Look = Literal["nominal", "randomised", "harmless"]
 _PLANNING, _VARYING = 0x91A2, 0x7A41  # streams of random numbers
+_WIDE_EVERY = 4  # of this many episodes of play one begins with things further out
 
 
 def ground_truth(env: Environment) -> np.ndarray:
@@ -56,16 +57,18 @@ def collect_episode(
     agent: Agent | None = None,
     randomisation: Randomisation | None = None,
     explore: str | None = None,
+    wide: bool = False,
 ) -> tuple[np.ndarray, ...]:
     """One episode of play, or of the agent's planning: frames, joints, actions, state, attempts; see `Episodes`.
 
     Args:
         randomisation: of `env`; None: every image shows the scene as the task has it. The play is the same.
         explore: play is an `ExploringPlay`, its bursts those of this name.
+        wide: it begins with things further out than at work, if the task has such scenes.
     """
     look = np.random.default_rng([seed, COLLECTION, index, _VARYING])
     rng = np.random.default_rng([seed, COLLECTION, index] + ([_PLANNING] if agent else []))
-    start = env.task.sample(rng)
+    start = (env.task.wide if wide and env.task.wide else env.task.sample)(rng)
     if randomisation:
         randomisation.place_camera(look)
         randomisation.draw(look)
@@ -125,7 +128,8 @@ def _knowing_its_body(checkpoint: Path | None, contract: Contract) -> WorldModel
 
 def _episode(seed: int, index: int, steps: int) -> tuple[int, tuple[np.ndarray, ...]]:
     assert _environment is not None
-    return index, collect_episode(_environment, seed, index, steps, _agent, _randomisation, _explore)
+    wide = not _agent and index % _WIDE_EVERY == _WIDE_EVERY - 1
+    return index, collect_episode(_environment, seed, index, steps, _agent, _randomisation, _explore, wide)
 
 
 def collect(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class Task:
     max_steps: int
     min_distance: float  # between start and goal
     lamp: tuple[float, float, float]  # where a lamp is seen but in nobody's way
+    wide: Callable[[np.random.Generator], SceneState] | None = None  # scenes from further out, to learn from
 
     def start_and_goal(self, seed: int) -> tuple[SceneState, SceneState]:
         """A start and a goal scene at least `min_distance` apart; the same for the same seed."""
@@ -52,10 +54,13 @@ def _reach_scene(rng: np.random.Generator) -> SceneState:
 CUBE_LOW, CUBE_HIGH = np.array((0.40, -0.16)), np.array((0.62, 0.16))
 TOOL_LOW, TOOL_HIGH = np.array((0.31, -0.24)), np.array((0.69, 0.24))
 TOOL_HEIGHT = 0.02
+_WIDE_LOW, _WIDE_HIGH = np.array((0.29, -0.27)), np.array((0.72, 0.27))  # where the cube can be pushed to
 
 
-def _push_scene(rng: np.random.Generator) -> SceneState:
-    cube = rng.uniform(CUBE_LOW, CUBE_HIGH)
+def _push_scene(
+    rng: np.random.Generator, low: np.ndarray = CUBE_LOW, high: np.ndarray = CUBE_HIGH
+) -> SceneState:
+    cube = rng.uniform(low, high)
     yaw = rng.uniform(-np.pi / 4, np.pi / 4)
     while True:
         tool = rng.uniform(TOOL_LOW, TOOL_HIGH)
@@ -98,7 +103,7 @@ TASKS = {
             name="panda_push",
             contract="panda_push",
             with_cube=True,
-            camera=CameraPose(eye=(1.06, 0.0, 0.60), target=(0.49, 0.0, 0.065), fov=42.0),
+            camera=CameraPose(eye=(1.52, 0.0, 0.88), target=(0.50, 0.0, 0.08), fov=34.0, samples=1.5),
             sample=_push_scene,
             truth="object",
             position=lambda world: world.cube_pose()[:2],
@@ -108,6 +113,7 @@ TASKS = {
             max_steps=150,
             min_distance=0.06,
             lamp=(0.72, -0.17, 0.0),
+            wide=partial(_push_scene, low=_WIDE_LOW, high=_WIDE_HIGH),
         ),
         Task(
             name="rover_rooms",
