@@ -94,6 +94,14 @@ def test_what_a_camera_did_not_cause_is_left_alone(scene: np.ndarray, change: st
     assert found is None or _off(found, IDENTITY) < 0.5
 
 
+def test_a_robot_of_another_colour_is_not_moved_out_of_the_picture() -> None:
+    """Though nothing would be left there that is not as expected."""
+    expected = np.full((SIDE, SIDE, 3), (50, 60, 80), np.uint8)
+    seen = expected.copy()
+    expected[:14, 22:42], seen[:14, 22:42] = (230, 230, 235), (20, 60, 40)
+    assert align([seen], [expected]) is None
+
+
 def test_a_camera_that_looks_elsewhere_is_not_made_up_for(scene: np.ndarray) -> None:
     seen = np.full_like(scene, 90)
     assert align([seen], [scene]) is None

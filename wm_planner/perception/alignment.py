@@ -35,7 +35,7 @@ _COARSE = 16  # pixels of a side, of the search among these
 _SCALE = 0.1  # of full scale: a difference beyond it is an outlier
 _UNSEEN = 1.0  # what a pixel costs that has left the picture
 _PRIOR = 2e-5  # of staying where it is, which decides what the pictures do not
-_KEPT = 0.6  # at most this share of the cost may remain
+_KEPT = 0.6  # at most this share of what differs may remain
 _WORST = 0.8  # nor may more remain than this
 _IN_VIEW = 0.5  # share of the picture that has to remain
 
@@ -62,7 +62,11 @@ def align(frames: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> np.nd
         for pair in fine:
             found = pair.fit(found, len(_GENERATORS))
     before, after = fine[-1].look(IDENTITY), fine[-1].look(found)
-    if after.in_view < _IN_VIEW or after.difference >= min(_KEPT * before.difference, _WORST):
+    if after.in_view < _IN_VIEW:
+        return None
+    # Of the same pixels: to move a robot of another colour out of the picture is not to make it look as expected.
+    differed, differs = (look.difference(after.visible) for look in (before, after))
+    if differs >= min(_KEPT * differed, _WORST):
         return None
     return found
 
@@ -86,10 +90,13 @@ class _Look:
         self.residual = self.moved - target
         outlying = np.square(self.residual / _SCALE)
         self.weight = self.visible[..., None] / (1.0 + outlying)
-        loss = _COLOURS * np.log1p(outlying).mean(-1)
+        self._loss = _COLOURS * np.log1p(outlying).mean(-1)
         self.in_view = float(self.visible.mean())
-        self.cost = float(np.where(self.visible, loss, _UNSEEN).mean())
-        self.difference = float(loss[self.visible].mean()) if self.in_view else np.inf
+        self.cost = float(np.where(self.visible, self._loss, _UNSEEN).mean())
+
+    def difference(self, where: np.ndarray) -> float:
+        """Mean over some pixels, (S, S) bool."""
+        return float(self._loss[where].mean())
 
 
 class _Pair:

@@ -57,9 +57,7 @@ TOOL_HEIGHT = 0.02
 _WIDE_LOW, _WIDE_HIGH = np.array((0.29, -0.27)), np.array((0.72, 0.27))  # where the cube can be pushed to
 
 
-def _push_scene(
-    rng: np.random.Generator, low: np.ndarray = CUBE_LOW, high: np.ndarray = CUBE_HIGH
-) -> SceneState:
+def _push_scene(rng: np.random.Generator, low: np.ndarray = CUBE_LOW, high: np.ndarray = CUBE_HIGH) -> SceneState:
     cube = rng.uniform(low, high)
     yaw = rng.uniform(-np.pi / 4, np.pi / 4)
     while True:
