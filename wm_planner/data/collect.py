@@ -148,6 +148,8 @@ def collect(
 ) -> None:
     """Record `episodes` episodes of `steps` control steps and write them to `path`.
 
+    Every fourth of play begins with things further out than at work, where the task has such scenes.
+
     Args:
         lamp: see `Environment`.
         checkpoint: its model plans towards random goals; None: scripted play.
