@@ -46,6 +46,21 @@ def test_the_rover_is_planned_for_like_the_arm(
     assert one.distance == two.distance > 0.3
 
 
+def test_a_model_of_true_state_is_given_that_and_no_other(
+    small_model: WorldModel, small_config: ModelConfig, tmp_path: Path
+) -> None:
+    seeing, knowing = tmp_path / "seeing.safetensors", tmp_path / "knowing.safetensors"
+    save_checkpoint(seeing, small_model, {})
+    config = small_config.model_copy(update={"encoder": "state", "latent_dim": 7})
+    save_checkpoint(knowing, WorldModel(small_model.contract, config), {})
+    task = replace(get_task("panda_push"), max_steps=4)
+    assert len(Evaluator(task, "true-state", knowing, CHEAP).trial(8).plan_ms) == 4
+    with pytest.raises(ValueError, match=r"policy 'planner' .* encoder is 'state', expected 'true-state'"):
+        evaluate(task, 1, 3, checkpoint=knowing, config=CHEAP)
+    with pytest.raises(ValueError, match=r"policy 'true-state' .* encoder is 'conv', expected 'planner'"):
+        evaluate(task, 1, 3, "true-state", seeing, CHEAP)
+
+
 def test_late_observations_are_planned_from_with_the_actions_since(
     small_model: WorldModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

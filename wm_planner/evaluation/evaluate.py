@@ -24,6 +24,7 @@ from wm_planner.sim.environment import Environment, Observation
 from wm_planner.sim.factors import FACTORS
 from wm_planner.sim.tasks import Task, get_task
 from wm_planner.world_model.checkpoint import load_checkpoint
+from wm_planner.world_model.model import WorldModel
 
 Policy = Literal["planner", "random", "true-state"]
 
@@ -145,10 +146,11 @@ def evaluate(
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
+        ValueError: it sees images where the policy is given the true state, or the other way round.
     """
     checkpoint = checkpoint or default_checkpoint(task, policy)
-    if policy != "random":
-        load_checkpoint(checkpoint, expected=load_contract(task.contract))  # before any process is started
+    if policy != "random":  # before any process is started
+        _require_sight(load_checkpoint(checkpoint, expected=load_contract(task.contract)).model, policy)
     seeds = [scene_seed(seed, episode) for episode in range(episodes)]
     tolerance = task.tolerance if tolerance is None else tolerance
     arguments = (task.name, policy, checkpoint, config or AgentConfig(), goals, factor, lamp, tolerance)
@@ -165,3 +167,10 @@ def evaluate(
         "lamp": lamp,
         "tolerance": tolerance,
     }
+
+
+def _require_sight(model: WorldModel, policy: Policy) -> None:
+    """Raises ValueError where a model does not see what it would be given."""
+    encoder, wanted = model.config.encoder, "true-state" if model.config.encoder == "state" else "planner"
+    if policy != wanted:
+        raise ValueError(f"policy {policy!r} with a checkpoint whose encoder is {encoder!r}, expected {wanted!r}")
