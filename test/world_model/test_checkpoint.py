@@ -50,6 +50,14 @@ def test_round_trip(path: Path, small_model: WorldModel, rng: np.random.Generato
     assert not list(path.parent.glob("*.partial"))
 
 
+def test_what_half_precision_cannot_hold_comes_back(tmp_path: Path, small_model: WorldModel) -> None:
+    normalisation = small_model.encoder.project[1]
+    normalisation.running_var.fill_(1e6)
+    save_checkpoint(tmp_path / "large.safetensors", small_model, {})
+    loaded = load_checkpoint(tmp_path / "large.safetensors", "cpu").model
+    assert torch.equal(loaded.encoder.project[1].running_var, normalisation.running_var)
+
+
 def test_saving_a_loaded_model_changes_nothing(path: Path, tmp_path: Path) -> None:
     model, facts = load_checkpoint(path, "cpu")
     save_checkpoint(tmp_path / "again.safetensors", model, facts)

@@ -74,8 +74,8 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def save_checkpoint(path: Path, model: WorldModel, facts: dict) -> None:
-    """Write weights (half precision), contract, configuration and facts (JSON-able)."""
-    tensors = {k: v.half() if v.is_floating_point() and k not in _EXACT else v for k, v in model.state_dict().items()}
+    """Write weights (half precision, where that holds them), contract, configuration and facts (JSON-able)."""
+    tensors = {k: v if k in _EXACT else _compact(v) for k, v in model.state_dict().items()}
     metadata = {
         "format": FORMAT,
         "contract": model.contract.model_dump_json(),
@@ -86,6 +86,12 @@ def save_checkpoint(path: Path, model: WorldModel, facts: dict) -> None:
 
 
 _EXACT = ("joint_mean", "joint_std")
+
+
+def _compact(value: Tensor) -> Tensor:
+    """In half precision, unless it is too large for that, as the variance of activations may be."""
+    fits = value.is_floating_point() and bool((value.abs() <= torch.finfo(torch.half).max).all())
+    return value.half() if fits else value
 
 
 def load_checkpoint(path: Path, device: str = "auto", expected: Contract | None = None) -> Checkpoint:
