@@ -171,6 +171,7 @@ def evaluate(
 
 def _require_sight(model: WorldModel, policy: Policy) -> None:
     """Raises ValueError where a model does not see what it would be given."""
-    encoder, wanted = model.config.encoder, "true-state" if model.config.encoder == "state" else "planner"
+    encoder = model.config.encoder
+    wanted = "true-state" if encoder == "state" else "planner"
     if policy != wanted:
         raise ValueError(f"policy {policy!r} with a checkpoint whose encoder is {encoder!r}, expected {wanted!r}")
