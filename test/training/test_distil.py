@@ -205,11 +205,12 @@ def test_a_killed_run_resumes_to_the_same_weights(
         if (stage, done) == at:
             raise Killed
 
-    whole = distil(teacher, nominal, views, DistilConfig(**CONFIG), tmp_path / "whole", tmp_path / "whole.safetensors")
+    config = DistilConfig(**CONFIG, muon_lr=0.01)
+    whole = distil(teacher, nominal, views, config, tmp_path / "whole", tmp_path / "whole.safetensors")
     for progress in (kill, silent):
         again = load_checkpoint(tmp_path / "teacher.safetensors", "cpu")
         try:
-            facts = distil(again, nominal, views, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m", progress)
+            facts = distil(again, nominal, views, config, tmp_path / "run", tmp_path / "m", progress)
         except Killed:
             continue
     assert facts["distilled"]["missed"] == whole["distilled"]["missed"]

@@ -56,6 +56,7 @@ def _config(model: ModelConfig, **changes) -> TrainConfig:
         "jepa_steps": 41,
         "jepa_batch": 8,
         "jepa_rollout": 2,
+        "jepa_muon_lr": 0.01,
         "sigreg_samples": 32,
         "predictor_steps": 41,
         "predictor_lr": 3e-3,

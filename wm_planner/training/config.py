@@ -51,6 +51,7 @@ class TrainConfig(RolloutConfig):
     jepa_batch: int = 96
     jepa_rollout: int = 4
     jepa_lr: float = 5e-4
+    jepa_muon_lr: float = Field(default=0.0, ge=0, description="of its matrices and convolutions, by Muon; 0: AdamW's")
     sigreg_weight: float = 0.09
     sigreg_samples: int = 256
     imitation_weight: float = Field(default=0.0, ge=0, description="of telling play's actions, beside futures; 0: none")

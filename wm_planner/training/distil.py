@@ -20,6 +20,7 @@ from wm_planner.perception.encoder import ConvEncoder
 from wm_planner.training.augment import recoloured, with_intruders
 from wm_planner.training.config import RolloutConfig
 from wm_planner.training.loop import Progress, optimise, silent
+from wm_planner.training.optimiser import wide
 from wm_planner.training.predictor import fit_predictor
 from wm_planner.training.train import encode_all, finish, require_steps, some_frames, split
 from wm_planner.world_model.checkpoint import Checkpoint
@@ -47,6 +48,9 @@ class DistilConfig(RolloutConfig):
         default=1.0, gt=0, description="of not being surprised by what is harmless, if shown"
     )
     lr: float = 5e-4
+    muon_lr: float = Field(
+        default=0.0, ge=0, description="of the encoder's matrices and convolutions, by Muon; 0: AdamW's"
+    )
     predictor_steps: int = 10000
     predictor_lr: float = 1e-3
     rollout_batch: int = 128
@@ -175,7 +179,19 @@ def distil(
     # In evaluation mode: batches of mixed images are not to move the normalisation of the latents.
     encoder = model.encoder.requires_grad_(True)
     parameters = [*encoder.parameters()]
-    seconds = optimise("distil", encoder, parameters, loss, config.steps, config.lr, run, config.save_every, progress)
+    seconds = optimise(
+        "distil",
+        encoder,
+        parameters,
+        loss,
+        config.steps,
+        config.lr,
+        run,
+        config.save_every,
+        progress,
+        config.muon_lr,
+        wide,
+    )
     encoder.requires_grad_(False)
     latents = encode_all(model, training)
     further = fit_predictor(model, latents, config, run, progress)

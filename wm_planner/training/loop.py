@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from wm_planner.training.optimiser import Optimisers, make_optimisers
+from wm_planner.training.optimiser import Choice, Optimisers, make_optimisers, square
 from wm_planner.world_model.checkpoint import load_tensors, save_tensors
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -31,6 +31,7 @@ def optimise(
     save_every: int,
     progress: Progress,
     muon_lr: float = 0.0,
+    muons: Choice = square,
 ) -> float:
     """Minimise the sum of `loss(step)`'s terms with a warmed-up cosine schedule; see `make_optimisers`.
 
@@ -40,7 +41,7 @@ def optimise(
     Returns:
         Seconds this stage has taken, over all its runs.
     """
-    optimisers = make_optimisers(parameters, lr, muon_lr)
+    optimisers = make_optimisers(parameters, lr, muon_lr, muons)
     warmup = max(1, min(200, steps // 10))
 
     def schedule(step: int) -> float:

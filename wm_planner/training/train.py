@@ -24,6 +24,7 @@ from wm_planner.training.hindsight import attempt_ends
 from wm_planner.training.image import ImageLoss
 from wm_planner.training.jepa import JEPALoss
 from wm_planner.training.loop import Progress, optimise, silent
+from wm_planner.training.optimiser import wide
 from wm_planner.training.policy import PolicyLoss
 from wm_planner.training.predictor import Latents, fit_predictor
 from wm_planner.training.probe import HORIZONS, probe
@@ -171,7 +172,8 @@ def _world_model(
         if config.imitation_weight:
             parameters += model.policy.parameters()
         loss = JEPALoss(model, training, config)
-        seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr)
+        muon = {"muon_lr": config.jepa_muon_lr, "muons": wide}
+        seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr, **muon)
 
     latents = encode_all(model, training, config.camera_motion)
     seconds["predictor"] = fit_predictor(model, latents, config, run, progress)
