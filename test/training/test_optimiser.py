@@ -44,8 +44,8 @@ def test_muon_takes_convolutions_as_matrices() -> None:
 
 
 def test_muon_without_a_matrix_for_it_or_a_torch_that_has_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match=r"Muon: expected square matrices, found none; set its lr to 0"):
+    with pytest.raises(ValueError, match=r"Muon: expected square matrices, found none; set its muon_lr to 0"):
         make_optimisers([*nn.Linear(2, 3).parameters()], 1e-3, muon_lr=0.02)
     monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(ValueError, match=r"Muon needs torch 2.9, found .*; upgrade torch, or set its lr to 0"):
+    with pytest.raises(ValueError, match=r"Muon needs torch 2.9, found .*; upgrade torch, or set all muon_lr to 0"):
         make_optimisers([*nn.Linear(3, 3).parameters()], 1e-3, muon_lr=0.02)

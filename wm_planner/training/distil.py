@@ -179,19 +179,8 @@ def distil(
     # In evaluation mode: batches of mixed images are not to move the normalisation of the latents.
     encoder = model.encoder.requires_grad_(True)
     parameters = [*encoder.parameters()]
-    seconds = optimise(
-        "distil",
-        encoder,
-        parameters,
-        loss,
-        config.steps,
-        config.lr,
-        run,
-        config.save_every,
-        progress,
-        config.muon_lr,
-        wide,
-    )
+    budget = (config.steps, config.lr, run, config.save_every)
+    seconds = optimise("distil", encoder, parameters, loss, *budget, progress, config.muon_lr, wide)
     encoder.requires_grad_(False)
     latents = encode_all(model, training)
     further = fit_predictor(model, latents, config, run, progress)

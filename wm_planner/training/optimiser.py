@@ -36,9 +36,9 @@ def make_optimisers(
     optimisers: Optimisers = {}
     if muon_lr:
         if not hasattr(torch.optim, "Muon"):
-            raise ValueError(f"Muon needs torch 2.9, found {torch.__version__}; upgrade torch, or set its lr to 0")
+            raise ValueError(f"Muon needs torch 2.9, found {torch.__version__}; upgrade torch, or set all muon_lr to 0")
         if not chosen:
-            raise ValueError(f"Muon: expected {muons.__name__} matrices, found none; set its lr to 0")
+            raise ValueError(f"Muon: expected {muons.__name__} matrices, found none; set its muon_lr to 0")
         optimisers["muon"] = _muon(chosen, muon_lr)
     theirs = {id(p) for p in chosen}
     rest = [p for p in parameters if id(p) not in theirs]
