@@ -91,14 +91,41 @@ def test_nothing_leaves_when_an_action_is_not_finite(push_contract: Contract) ->
     assert not sent and not commander.drain()
 
 
-def test_the_commander_remembers_what_it_commanded(push_contract: Contract) -> None:
-    commander = Commander(push_contract, lambda _: None)
-    commander.send(np.array([[2.0, 0.5]]), Q, 1.0)
-    commander.zero(Q, 2.0)
+def test_the_commander_remembers_what_left_not_what_was_planned(push_contract: Contract) -> None:
+    sent: list = []
+    commander = Commander(push_contract, sent.append)
+    for time in (1.0, 1.01, 1.02):  # it gathers speed
+        commander.send(np.array([[2.0, 0.5]]), Q, time)
+    commander.send(np.array([[2.0, 0.5]]), Q, 2.0)  # and has it
+    commander.zero(Q, 3.0)
     times, actions = zip(*commander.drain())
-    assert times == (1.0, 2.0)
-    np.testing.assert_allclose(actions, [[1.0, 0.5], [0.0, 0.0]])
+    assert times == (1.0, 1.01, 1.02, 2.0, 3.0)
+    left = [[m.twist.linear.x, m.twist.linear.y] for m in sent]
+    np.testing.assert_allclose(actions, np.array(left) / push_contract.action.limit)
+    assert 0.0 < actions[0][0] < actions[1][0] < actions[2][0] < 0.5
+    np.testing.assert_allclose(actions[3:], [[1.0, 0.5], [0.0, 0.0]])
     assert commander.drain() == []
+
+
+def test_at_a_wall_the_commander_remembers_that_nothing_moved(push_contract: Contract) -> None:
+    assert push_contract.workspace is not None
+    at_the_wall = push_contract.workspace.model_copy(update={"upper": (-1.0, 1.0, 1.0)})
+    commander = Commander(push_contract.model_copy(update={"workspace": at_the_wall}), lambda _: None)
+    commander.send(np.array([[1.0, 0.0]]), Q, 1.0, push_contract.dt)
+    ((_, action),) = commander.drain()
+    assert action[0] <= 0.0
+
+
+def test_of_a_trajectory_the_commander_remembers_the_step_that_acts(trajectory_contract: Contract) -> None:
+    commander, dt = Commander(trajectory_contract, lambda _: None), trajectory_contract.dt
+    planned = np.linspace(0.0, 0.2, 4)[:, None] * np.ones(6)
+    commander.go_on(9.9)
+    commander.send(planned, Q, 10.0, dt)
+    for time in (10.0 + 0.5 * dt, 10.0 + 2.5 * dt, 10.0 + 4.5 * dt):
+        commander.go_on(time)
+    times, actions = zip(*commander.drain())
+    np.testing.assert_allclose(times, [10.0, 10.0 + 0.5 * dt, 10.0 + 2.5 * dt, 10.0 + 4.5 * dt])
+    np.testing.assert_allclose(actions, [planned[0], planned[0], planned[2], np.zeros(6)], atol=1e-9)
 
 
 def test_when_time_goes_back_the_robot_is_taken_to_stand_still_where_it_is_now(

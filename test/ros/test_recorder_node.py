@@ -91,7 +91,7 @@ def test_the_bag_holds_the_contracts_topics(
     for time, message in topics["/joint_states"]:  # arrival in simulated time
         assert abs(time * 1e-9 - seconds(message.header.stamp)) < 60.0
 
-    episodes = read_bags([bag], push_contract, steps=8, command_delay=0.05)
+    episodes = read_bags([bag], push_contract, steps=8, command_delay=0.0)
     actions, sideways = episodes.actions[..., 1], 0.02 / push_contract.action.limit[1]
     assert np.isclose(actions.max(), sideways, atol=1e-3)
     turned = np.abs(np.diff(episodes.joints[..., 0], axis=1))  # the first joint turns the arm sideways

@@ -18,7 +18,7 @@ def convert(
     steps: Annotated[int, typer.Option(min=1, help="control steps per episode")] = 120,
     command_delay: Annotated[
         float, typer.Option(min=0.0, help="s from a command's stamp until the robot moves as it says")
-    ] = 0.05,
+    ] = 0.0,
 ) -> None:
     """Make a dataset to train on from recorded bags."""
     from wm_planner.configurator.contract import load_contract

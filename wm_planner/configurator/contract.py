@@ -214,6 +214,10 @@ class Contract(_Strict):
         """Normalised action in [-1, 1] -> command in the contract's units."""
         return np.asarray(action, np.float64) * np.asarray(self.action.limit)
 
+    def normalised(self, command: np.ndarray) -> np.ndarray:
+        """Command in the contract's units -> normalised action, in [-1, 1] where the command is within limits."""
+        return np.asarray(command, np.float64) / np.asarray(self.action.limit)
+
     def differences(self, other: Contract) -> list[str]:
         """Every field in which `other` differs, as 'field: ours != theirs'."""
         return _differences(self.model_dump(mode="json"), other.model_dump(mode="json"))

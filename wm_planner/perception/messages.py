@@ -56,7 +56,7 @@ def decode_action(message: Any, contract: Contract, q: np.ndarray) -> np.ndarray
         raise PerceptionError(f"{topic}: {values.size} values, expected {contract.action_dim} ({list(action.names)})")
     if not np.isfinite(values).all():
         raise PerceptionError(f"{topic}: a command of {values.tolist()} is not finite")
-    normalised = values / np.asarray(action.limit)
+    normalised = contract.normalised(values)
     for name, value, unit, limit, share in zip(action.names, values, action.unit, action.limit, normalised):
         if abs(share) > 1.0 + _OVER:
             raise PerceptionError(

@@ -1,4 +1,8 @@
-"""The way out: limits every command, publishes it, and remembers what was commanded."""
+"""The way out: limits every command, publishes it, and remembers what left.
+
+What left is not what was planned: near the workspace's walls and while gathering speed it is less, and a model that is
+told of more expects more motion than there is.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +25,8 @@ class Commander:
         self._contract, self._publish = contract, publish
         self._limiter = Limiter(contract)
         self._lock = threading.Lock()
-        self._previous = np.zeros(contract.action_dim)
-        self._time: float | None = None
+        self._rest = np.zeros((1, contract.action_dim))
+        self._sent: tuple[float, np.ndarray] | None = None  # when the last message left, and its commands (H, A)
         self._done: deque[tuple[float, np.ndarray]] = deque(maxlen=1024)
         self._path: tuple[np.ndarray, np.ndarray] | None = None
         self._message: Command | None = None
@@ -30,7 +34,7 @@ class Commander:
     @property
     def time(self) -> float | None:
         """When the last command left."""
-        return self._time
+        return self._sent[0] if self._sent else None
 
     def send(self, actions: np.ndarray, q: np.ndarray, now: float, dt: float | None = None) -> None:
         """Publish normalised actions, (H, A), the first one acting from `now`.
@@ -45,11 +49,10 @@ class Commander:
         with self._lock:
             self._notice_another_run(now)
             if dt is None:
-                elapsed = now - self._time if self._time is not None else 0.0
-                dt = min(max(elapsed, 1e-3), self._contract.dt)
-            commands = limited(self._limiter, self._contract, actions, q, self._previous, dt)
+                dt = min(max(now - self._sent[0] if self._sent else 0.0, 1e-3), self._contract.dt)
+            previous = (self._sent[1] if self._sent else self._rest)[0]
+            commands = limited(self._limiter, self._contract, actions, q, previous, dt)
             self._out(commands, q, now)
-            self._done.append((now, np.clip(actions[0], -1.0, 1.0)))
 
     def send_again(self) -> None:
         """Publish the last message once more, as it was."""
@@ -57,25 +60,28 @@ class Commander:
             if self._message is not None:
                 self._publish(self._message)
 
-    def note(self, action: np.ndarray, now: float) -> None:
-        """`action` acts from `now` as part of a trajectory already sent."""
+    def go_on(self, now: float) -> None:
+        """Remember what the trajectory that was sent last does from `now` on."""
         with self._lock:
-            self._done.append((now, np.clip(action, -1.0, 1.0)))
+            if self._sent is None:
+                return
+            began, commands = self._sent
+            step = max(int((now - began) / self._contract.dt + 1e-6), 0)
+            acting = [*commands, *self._rest][min(step, len(commands))]
+            self._done.append((now, self._contract.normalised(acting)))
 
     def zero(self, q: np.ndarray | None, now: float) -> None:
         """Stop: no velocity, or the trajectory's own point at `now`, from which no controller jumps."""
         with self._lock:
             self._notice_another_run(now)
-            rest = np.zeros((1, self._contract.action_dim))
             if self._contract.action.interface is Interface.JOINT_TRAJECTORY:
                 q = self._held(q, now)
                 if q is None:
                     return  # nothing was ever sent, and where the robot is, it is not known
-            self._out(rest, np.zeros(len(self._contract.joints.names)) if q is None else q, now)
-            self._done.append((now, rest[0]))
+            self._out(self._rest, np.zeros(len(self._contract.joints.names)) if q is None else q, now)
 
     def drain(self) -> list[tuple[float, np.ndarray]]:
-        """(time, normalised action) of every command since the last call."""
+        """(time, normalised action) of everything that acted since the last call."""
         with self._lock:
             done = list(self._done)
             self._done.clear()
@@ -83,14 +89,15 @@ class Commander:
 
     def _notice_another_run(self, now: float) -> None:
         """Where time has gone back, nothing has been sent yet and the robot stands still."""
-        if self._time is not None and now < self._time - self._contract.dt / 2:
-            self._previous, self._time, self._path = np.zeros(self._contract.action_dim), None, None
+        if self._sent and now < self._sent[0] - self._contract.dt / 2:
+            self._sent = self._path = None
             self._done.clear()
 
     def _out(self, commands: np.ndarray, q: np.ndarray, now: float) -> None:
         message = command_message(self._contract, commands, q, now)
         self._publish(message)
-        self._message, self._previous, self._time = message, commands[0], now
+        self._message, self._sent = message, (now, commands)
+        self._done.append((now, self._contract.normalised(commands[0])))
         if self._contract.action.interface is Interface.JOINT_TRAJECTORY:
             index = [self._contract.joints.names.index(name) for name in self._contract.action.names]
             times = [now, *(now + seconds(p.time_from_start) for p in message.points)]

@@ -35,7 +35,7 @@ PARAMETERS: dict[str, _Spec] = {
     "lockstep": _Spec(False, "One command per image, stamped with it: the simulation waits", read_only=True),
     "compressed": _Spec(False, "Subscribe to CompressedImage on <camera topic>/compressed", read_only=True),
     "command_rate": _Spec(50.0, "Commands per second, Hz", 1.0, 1000.0, read_only=True),
-    "command_delay": _Spec(0.05, "From a command's stamp until the robot moves as it says, s", 0.0, 1.0),
+    "command_delay": _Spec(0.0, "From a command's stamp until the robot moves as it says, s", 0.0, 1.0),
     "sensor_timeout": _Spec(0.5, "Stop when a sensor has been silent for this long, s", 0.05, 60.0),
     "sync_tolerance": _Spec(0.05, "Largest difference between the stamps of image and joint state, s", 0.0, 10.0),
     "reached_distance": _Spec(2.0, "Goal image counts as reached below this distance, control steps", 0.0, 1000.0),

@@ -292,7 +292,7 @@ class Pilot:
             self._commander.send(ahead, self._joints(), now, self._contract.dt)
         else:
             self._joints()  # a trajectory goes out once per plan; its joints are still watched
-            self._commander.note(ahead[0], now)
+            self._commander.go_on(now)
         if decision is not self._sent:
             self._sent = decision
             self._image_to_command = 1000 * (time.monotonic() - decision.received)
