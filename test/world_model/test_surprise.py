@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 import pytest
 import torch
@@ -12,11 +10,11 @@ from hypothesis import strategies as st
 
 from wm_planner.memory.context import Memory, Moment
 from wm_planner.world_model.model import Context, WorldModel
-from wm_planner.world_model.surprise import HORIZONS, Calibration, Surprise
+from wm_planner.world_model.surprise import HORIZONS, Calibration, Surprise, packed
 
 
 def _calibration(size: int, **changes) -> Calibration:
-    whitening = base64.b64encode(np.eye(size, dtype=np.float16).tobytes())
+    whitening = packed(torch.eye(size))
     fields = {
         "dt": 0.1,
         "whitening": dict.fromkeys(HORIZONS, whitening),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,7 +10,7 @@ from wm_planner.training.augment import recoloured
 from wm_planner.training.jepa import context_at_start
 from wm_planner.training.predictor import Latents
 from wm_planner.world_model.model import WorldModel
-from wm_planner.world_model.surprise import HORIZONS, Calibration, residuals, score
+from wm_planner.world_model.surprise import HORIZONS, Calibration, packed, residuals, score
 
 LATE = 0.3  # steps: commands act up to this much later than the planner is told, so the calibration expects it
 SHRINKAGE = 0.1  # of correlations between residuals
@@ -66,10 +64,9 @@ def calibrate(model: WorldModel, data: Latents, harmless: Tensor, source: str, l
     )
     whitening = _whitening(errors, harmless)
     level, excess = tail(surprises.cpu().numpy(), TAIL)
-    packed = {h: base64.b64encode(matrix.cpu().numpy().astype(np.float16).tobytes()) for h, matrix in whitening.items()}
     return Calibration(
         dt=model.contract.dt,
-        whitening=packed,
+        whitening={h: packed(matrix) for h, matrix in whitening.items()},
         level=round(level, 4),
         share=TAIL,
         excess=round(excess, 4),
@@ -113,7 +110,7 @@ def _surprises(errors: dict[int, Tensor], whitening: dict[int, Tensor]) -> Tenso
 
 
 def whiten(residuals: Tensor, harmless: Tensor) -> Tensor:
-    """Matrix (D + J, D + J) that makes residuals (N, D + J), with harmless changes (M, D) added, about white.
+    """What makes residuals (N, D + J), harmless changes (M, D) added, about white: lower triangular (D + J, D + J).
 
     Correlations are shrunk towards none (Ledoit & Wolf, 2004, with a fixed weight), as episodes are few.
     """

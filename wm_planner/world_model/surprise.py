@@ -7,6 +7,7 @@ latents change with light and colours, so one is ordinary, and what does not mat
 
 from __future__ import annotations
 
+import base64
 import math
 
 import numpy as np
@@ -32,7 +33,8 @@ class Calibration(BaseModel):
 
     dt: float = Field(gt=0, description="s between moments")
     whitening: dict[int, Base64Bytes] = Field(
-        description="by horizon: float16 matrix (D + J, D + J) that residuals of latents and joints are multiplied by"
+        description="by horizon: the lower triangle, float16, row by row, of the triangular matrix (D + J, D + J) "
+        "that residuals of latents and joints are multiplied by"
     )
     level: float = Field(gt=0)
     share: float = Field(gt=0, lt=1)
@@ -47,13 +49,16 @@ class Calibration(BaseModel):
             ValueError: they are of another size.
         """
         out = {}
+        rows, columns = np.tril_indices(size)
         for horizon, data in self.whitening.items():
-            if len(data) != 2 * size**2:
+            if len(data) != 2 * len(rows):
                 raise ValueError(
                     f"the calibration of surprise has {len(data) // 2} numbers at horizon {horizon}, expected "
-                    f"{size}^2 for {size} latents and joints; calibrate again with `wm_planner calibrate`"
+                    f"{len(rows)} for {size} latents and joints; calibrate again with `wm_planner calibrate`"
                 )
-            out[horizon] = torch.from_numpy(np.frombuffer(data, np.float16).reshape(size, size).astype(np.float32))
+            matrix = np.zeros((size, size), np.float32)
+            matrix[rows, columns] = np.frombuffer(data, np.float16)
+            out[horizon] = torch.from_numpy(matrix)
         return out
 
     def threshold(self, per_ten_minutes: float) -> float:
@@ -62,6 +67,11 @@ class Calibration(BaseModel):
             raise ValueError(f"false alarms per ten minutes are {per_ten_minutes}, expected more than 0")
         probability = per_ten_minutes * self.dt / 600.0
         return self.level + self.excess * math.log(self.share / min(probability, self.share))
+
+
+def packed(matrix: Tensor) -> bytes:
+    """A lower triangular matrix as `Calibration` takes it."""
+    return base64.b64encode(matrix.cpu().numpy().astype(np.float16)[np.tril_indices(len(matrix))].tobytes())
 
 
 class Surprise:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from wm_planner.ros.parameters import PARAMETERS
 from wm_planner.world_model.checkpoint import load_checkpoint, save_checkpoint
 from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.model import WorldModel
-from wm_planner.world_model.surprise import HORIZONS, SLOW, STOP, Calibration
+from wm_planner.world_model.surprise import HORIZONS, SLOW, STOP, Calibration, packed
 
 from ..conftest import Peer, wait_for
 from .conftest import Scene, speed
@@ -36,7 +35,7 @@ def _picture(contract: Contract, seed: int) -> np.ndarray:
 
 
 def _calibration(contract: Contract, size: int, scale: float) -> Calibration:
-    whitening = base64.b64encode((np.eye(size) / scale).astype(np.float16).tobytes())
+    whitening = packed(torch.eye(size) / scale)
     return Calibration(
         dt=contract.dt,
         whitening=dict.fromkeys(HORIZONS, whitening),
