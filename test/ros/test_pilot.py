@@ -45,7 +45,9 @@ def test_a_robot_that_stood_still_starts_with_the_plan() -> None:
 
 
 def _commanded(contract: Contract, now: float, delay: float, lockstep: bool) -> tuple[float, tuple[float, float]]:
-    """What is published at a time of a plan of 0.1, 0.2, ..., as a share of the limit; then what memory is told."""
+    """When a command of a plan of 0.1, 0.2, ..., which no limit changes, is published; then what memory is told."""
+    quick = contract.action.model_copy(update={"acceleration": (1e6,) * contract.action_dim})
+    contract = contract.model_copy(update={"workspace": None, "action": quick})
     actions = np.repeat(0.1 * np.arange(1, 9)[:, None], contract.action_dim, 1)
     plan = Plan(0.0, contract.dt, actions, torch.zeros(8, 1), np.zeros((8, 1)), 0.0, 1.0, {})
     published: list[Command] = []
