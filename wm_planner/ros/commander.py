@@ -34,7 +34,8 @@ class Commander:
     @property
     def time(self) -> float | None:
         """When the last command left."""
-        return self._sent[0] if self._sent else None
+        sent = self._sent  # another thread may forget it
+        return sent[0] if sent else None
 
     def send(self, actions: np.ndarray, q: np.ndarray, now: float, dt: float | None = None) -> None:
         """Publish normalised actions, (H, A), the first one acting from `now`.
