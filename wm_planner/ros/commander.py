@@ -68,7 +68,7 @@ class Commander:
                 return
             began, commands = self._sent
             step = max(int((now - began) / self._contract.dt + 1e-6), 0)
-            acting = [*commands, *self._rest][min(step, len(commands))]
+            acting = commands[step] if step < len(commands) else self._rest[0]
             self._done.append((now, self._contract.normalised(acting)))
 
     def zero(self, q: np.ndarray | None, now: float) -> None:
