@@ -218,6 +218,9 @@ def test_environment_obeys_its_contract(environment: Environments) -> None:
     second = env.step(np.array([1.0, 0.0]))
     assert second.time == pytest.approx(env.contract.dt)
     assert not np.array_equal(first.frame, second.frame)
+    env.reset(PUSH_SCENE)
+    env.move(np.array([1.0, 0.0]))
+    np.testing.assert_array_equal(env.observe().frame, second.frame)
 
 
 @pytest.mark.parametrize(("name", "margin"), [("panda_reach", 16), ("rover_rooms", 8)])

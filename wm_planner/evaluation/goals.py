@@ -50,7 +50,7 @@ def _play_out(env: Environment, play: Play, steps: int) -> np.ndarray:
     """Play for at least `steps` control steps, until the position that counts is far enough from its start."""
     begin = env.task.position(env.world)
     for step in range(_LONGEST):
-        env.step(play.act())
+        env.move(play.act())
         if step >= steps and env.distance(begin) >= env.task.min_distance:
             return env.image()
     raise RuntimeError(f"{env.task.name}: nothing had moved {env.task.min_distance} m after {_LONGEST} control steps")

@@ -64,14 +64,18 @@ class Environment:
         return Observation(frame, self.world.robot.joints(), self.world.time, wide)
 
     def step(self, action: np.ndarray) -> Observation:
-        """Act for one control step with a normalised action, shape (A,)."""
+        """Act for one control step with a normalised action, shape (A,), and look."""
+        self.move(action)
+        self._seen.append(self.observe())
+        return self.seen
+
+    def move(self, action: np.ndarray) -> None:
+        """Act likewise, but do not look, which takes most of a step's time."""
         q = self.world.robot.joints()
         self._command = self._limiter(action, q, self._command, self.contract.dt)
         self.world.robot.command(self._command, self.world.time)
         self.world.step(self._physics_steps)
         self._show_lamp(action)
-        self._seen.append(self.observe())
-        return self.seen
 
     @property
     def seen(self) -> Observation:

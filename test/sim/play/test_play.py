@@ -24,7 +24,7 @@ def test_play_is_repeatable_and_bounded(name: str, environment: Environments) ->
         actions = []
         for _ in range(25):
             actions.append(play.act())
-            env.step(actions[-1])
+            env.move(actions[-1])
         runs.append(np.stack(actions))
     np.testing.assert_array_equal(runs[0], runs[1])
     assert runs[0].shape == (25, env.contract.action_dim)

@@ -25,7 +25,7 @@ def test_scripted_push_brings_the_cube_home(seed: int, environment: Environments
         if env.distance(target) < 0.02:
             break
         tool, cube = env.world.panda.tool_position()[:2], env.world.cube_pose()[:2]
-        env.step(push_step(tool, cube, target) / limit)
+        env.move(push_step(tool, cube, target) / limit)
     assert env.distance(target) < env.task.tolerance
 
 
@@ -46,7 +46,7 @@ def test_push_play_touches_the_cube(environment: Environments) -> None:
         before = env.world.cube_pose()[:2]
         play = PushPlay(env, rng)
         for _ in range(60):
-            env.step(play.act())
+            env.move(play.act())
         moved += np.linalg.norm(env.world.cube_pose()[:2] - before) > 0.02
     assert moved >= 2
 
@@ -58,6 +58,6 @@ def test_leaving_goes_round_the_cube(environment: Environments) -> None:
     limit = np.array(env.contract.action.limit)
     for _ in range(40):
         tool = env.world.panda.tool_position()[:2]
-        env.step(np.clip(round_the_cube((beyond - tool) / 0.1, tool - cube) / limit, -1.0, 1.0))
+        env.move(np.clip(round_the_cube((beyond - tool) / 0.1, tool - cube) / limit, -1.0, 1.0))
     assert np.linalg.norm(env.world.panda.tool_position()[:2] - beyond) < 0.02
     assert np.linalg.norm(env.world.cube_pose()[:2] - cube) < 0.002

@@ -29,7 +29,7 @@ def test_it_leans_on_the_edge_of_the_workspace(environment: Environments) -> Non
     leaning = 0
     for _ in range(80):
         action = play.act()
-        env.step(action)
+        env.move(action)
         tool = env.world.panda.tool_position()[:2]
         leaning += bool(((tool > edge[0]) & (action > 0.1) | (tool < edge[1]) & (action < -0.1)).any())
     assert leaning > 5

@@ -23,7 +23,7 @@ def test_the_script_reaches_poses_in_both_rooms(seed: int, backwards: bool, envi
     target, limit = np.array(goal.robot), np.array(env.contract.action.limit)
     for _ in range(env.task.max_steps):
         pose = env.world.truth()["base"][[0, 1, 3]]
-        env.step(drive_to(pose, target, waypoint(pose[:2], target), backwards) / limit)
+        env.move(drive_to(pose, target, waypoint(pose[:2], target), backwards) / limit)
     pose = env.world.truth()["base"]
     assert env.distance(target[:2]) < 0.06 < env.task.tolerance
     assert abs(wrapped(target[2] - pose[3])) < 0.1
@@ -48,7 +48,8 @@ def test_play_shows_all_kinds_of_motion(environment: Environments) -> None:
         play = RoomsPlay(env, rng)
         for _ in range(100):
             actions.append(play.act())
-            wheels.append(env.step(actions[-1]).joints)
+            env.move(actions[-1])
+            wheels.append(env.world.robot.joints())
             poses.append(env.world.truth()["base"])
     x = np.array(poses)[:, 0].reshape(6, -1)
     left, right = np.array(wheels).T

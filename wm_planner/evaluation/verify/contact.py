@@ -108,7 +108,9 @@ def _passes(lab: Lab, index: int) -> list[Pass]:
         heading = (target - tool) / np.linalg.norm(target - tool)
         action = np.clip(heading * rng.uniform(0.6, 1.0) * limit.min() / limit, -1.0, 1.0).astype(np.float32)
         actions = np.tile(action, (STEPS, 1))
-        after = [env.step(step) for step in actions][-1]
+        for step in actions:
+            env.move(step)
+        after = env.observe()
         moved = float(np.linalg.norm(env.world.truth()["object"][:2] - cube))
         out.append(Pass(context, actions, lab.encode(after.frame[None]), moved))
     env.forget(begin)

@@ -85,9 +85,9 @@ def _futures(lab: Lab, index: int) -> Futures:
         seen = []
         for t in range(longest):
             actions[k, t] = play.act() if k < FUTURES // 2 else noise[k - FUTURES // 2, t]
-            frame = env.step(actions[k, t]).frame
+            env.move(actions[k, t])
             if t + 1 in HORIZONS:
-                seen.append(frame)
+                seen.append(env.observe().frame)
         frames.append(np.stack(seen))
     env.forget(begin)
     return Futures(context, actions, np.stack(frames))

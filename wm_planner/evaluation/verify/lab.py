@@ -76,9 +76,11 @@ class Lab:
         rng = np.random.default_rng([index, _SCENES])
         seen = [self.env.reset(self.task.sample(rng))]
         play, actions = PLAY[self.task.name](self.env, rng), []
-        for _ in range(warm_up):
+        for left in reversed(range(warm_up)):
             actions.append(play.act())
-            seen.append(self.env.step(actions[-1]))
+            self.env.move(actions[-1])
+            if left < self.env.contract.context_length:
+                seen.append(self.env.observe())
         self._last = seen, actions
         return play
 
