@@ -2,6 +2,8 @@
 # The package is installed editable: a change to a file takes effect at the next run.
 TASK := panda_push
 GOALS := 10
+# Tests in which robot and planner run in real time: they have the machine to themselves. The others take all cores.
+REAL_TIME := test/ros test/launch test/evaluation/test_realtime.py
 ROS_DISTRO := kilted
 PYTHON := $(shell command -v python3.11 || echo python3)
 
@@ -22,7 +24,12 @@ demo: $(READY)
 	$(VENV)/bin/wm_planner demo --task $(TASK) --goals $(GOALS)
 
 test: $(READY)
+ifdef ARGS
 	$(VENV)/bin/python -m pytest $(ARGS)
+else
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(addprefix --ignore=,$(REAL_TIME))
+	$(VENV)/bin/python -m pytest $(REAL_TIME)
+endif
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

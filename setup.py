@@ -62,6 +62,7 @@ setup(
             "psutil>=5.9",
             "pytest>=8",
             "pytest-timeout>=2.2",
+            "pytest-xdist>=3.5",
             "ruff>=0.12",
             "types-PyYAML",
         ],
