@@ -225,9 +225,10 @@ def test_a_command_that_cannot_start_leaves_nothing_running(tmp_path: Path, monk
 def test_nothing_outlives_a_starter_that_is_signalled(tmp_path: Path, number: signal.Signals, code: int) -> None:
     script = textwrap.dedent(
         f"""
-        import time
+        import signal, time
         from pathlib import Path
         from wm_planner.configurator.processes import running
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup, if these tests run under it, would have ignored
         with running({{"one": {SLEEPER!r}, "two": {SLEEPER!r}}}, log_directory=Path({str(tmp_path)!r})) as started:
             print(*(p.pid for p in started.values()), flush=True)
             time.sleep(600)
