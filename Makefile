@@ -2,7 +2,7 @@
 # The package is installed editable: a change to a file takes effect at the next run.
 TASK := panda_push
 GOALS := 10
-# Tests in which robot and planner run in real time: they have the machine to themselves. The others take all cores.
+# Tests that run nodes, many of them in real time: they have the machine to themselves. The others take all cores.
 REAL_TIME := test/ros test/launch test/evaluation/test_realtime.py
 ROS_DISTRO := kilted
 PYTHON := $(shell command -v python3.11 || echo python3)
