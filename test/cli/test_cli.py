@@ -40,7 +40,7 @@ def test_every_command_explains_itself(command: str) -> None:
 def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     data, more = tmp_path / "play.h5", tmp_path / "more.h5"
     model, report = tmp_path / "m.safetensors", tmp_path / "report.json"
-    nominal, views, harmless = tmp_path / "nominal.h5", tmp_path / "views.h5", tmp_path / "harmless.h5"
+    nominal, late, views, harmless = (tmp_path / f"{name}.h5" for name in ("nominal", "late", "views", "harmless"))
     distilled, refined, aligned = (tmp_path / f"{name}.safetensors" for name in "dra")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
@@ -67,6 +67,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     refine = ["--run", str(tmp_path / "r"), "--config", str(tmp_path / "refine.yaml")]
     align = ["--run", str(tmp_path / "a"), "--config", str(tmp_path / "align.yaml")]
     small = ["--checkpoint", str(model), "--set", "horizon=2", "--set", "solver.samples=4", "--set", "solver.elites=2"]
+    work = ["collect", "--task", "panda_push", "--episodes", "2", "--steps", "8", *small[:2]]
     commands = [
         [*play, str(data), "--episodes", "23"],
         [*play, str(more), "--episodes", "22", "--seed", "1"],
@@ -74,8 +75,9 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         [*play, str(harmless), "--episodes", "2", "--harmless"],
         ["train", *both, *train, "--output", str(model)],
         ["evaluate", "--task", "panda_push", "--episodes", "1", "--seed", "5", *small, "--json", str(report)],
-        ["collect", "--task", "panda_push", "--episodes", "2", "--steps", "8", "--output", str(nominal), *small[:2]],
-        ["calibrate", "--checkpoint", str(model), "--data", str(nominal)],
+        [*work, "--output", str(nominal)],
+        [*work, "--output", str(late), "--latency", "2"],
+        ["calibrate", "--checkpoint", str(model), "--data", str(nominal), "--data", str(late)],
         ["distil", "--checkpoint", str(model), *both, *distil, "--output", str(distilled)],
         ["refine", "--checkpoint", str(distilled), "--data", str(data), *refine, "--output", str(refined)],
         ["align", "--checkpoint", str(refined), "--data", str(data), *align, "--output", str(aligned)],
@@ -92,7 +94,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     assert result.exit_code == 1 and "does not know how its robot looks" in " ".join(result.output.split())
     facts = load_checkpoint(model).facts
     assert facts["episodes"] == [23 + 22 - 2 * VALIDATION_EPISODES, 20]
-    assert facts["surprise"]["source"] == "2 held-out episodes of nominal running, commands up to 0.3 of a step late"
+    assert facts["surprise"]["source"] == "4 held-out episodes of nominal running, commands up to 0.3 of a step late"
     assert json.loads(report.read_text())["n"] == 1
 
 

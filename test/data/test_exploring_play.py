@@ -10,6 +10,7 @@ import pytest
 
 from wm_planner.data.collect import collect, collect_episode
 from wm_planner.sim.environment import Environment
+from wm_planner.sim.scenery import DOOR_ENDS
 from wm_planner.sim.tasks import get_task
 
 
@@ -41,11 +42,26 @@ def test_strokes_hold_one_velocity_past_the_object(environment: Callable[[str], 
     assert held > 0.4 * 4 * 60 and 0 < moved  # most of the time, and not always beside it
 
 
+def test_shoves_keep_a_rover_at_the_ends_of_the_wall(environment: Callable[[str], Environment]) -> None:
+    env = environment("rover_rooms")
+    beside = {"shoves": [], "noise": []}
+    for explore, shares in beside.items():
+        for index in range(4):
+            _, _, actions, state, attempts = collect_episode(env, 0, index, 100, explore=explore)
+            assert np.abs(actions).max() <= 1 and (attempts == -1).all()
+            x, y = state[:, 0], state[:, 1]
+            shares.append(np.mean((np.abs(x) < 0.2) & (y > DOOR_ENDS[0]) & (y < DOOR_ENDS[1])))
+    again = collect_episode(env, 0, 3, 100, explore="noise")
+    np.testing.assert_array_equal(actions, again[2])
+    assert np.mean(beside["shoves"]) > 2 * np.mean(beside["noise"]) and np.mean(beside["shoves"]) > 0.2
+
+
 @pytest.mark.parametrize(
     ("task", "explore", "told"),
     [
-        ("panda_push", "leaps", r"'leaps', expected one of \['noise', 'strokes'\]"),
+        ("panda_push", "leaps", r"'leaps', expected one of \['noise', 'strokes', 'shoves'\]"),
         ("rover_rooms", "strokes", "rover_rooms has none"),
+        ("panda_reach", "shoves", "panda_reach has none"),
     ],
 )
 def test_what_cannot_be_explored_is_told(tmp_path: Path, task: str, explore: str, told: str) -> None:

@@ -38,9 +38,17 @@ def collect(
     explore: Annotated[
         str | None,
         typer.Option(
-            help="play broken off again and again: by `noise`, as a planner tries it, or by `strokes` past an object"
+            help="play broken off again and again: by `noise`, as a planner tries it, by `strokes` past an object, or "
+            "by `shoves` at the walls beside a door"
         ),
     ] = None,
+    latency: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="with --checkpoint: plans take up to so many control steps, each goal its own, as on a slow computer",
+        ),
+    ] = 0,
 ) -> None:
     """Record scripted play, or the planner at work, in simulation, in parallel processes."""
     from wm_planner.data.collect import Look
@@ -50,6 +58,7 @@ def collect(
     if randomise and harmless:
         raise ValueError("found both --randomise and --harmless, expected one; leave one out")
     look: Look = "randomised" if randomise else "harmless" if harmless else "nominal"
+    chosen = get_task(task)
     path = output or Path("data") / f"{task}.h5"
     with progress_bar() as bar:
         row = bar.add_task(f"playing {task}", total=episodes)
@@ -57,5 +66,5 @@ def collect(
         def show(done: int) -> None:
             bar.update(row, completed=done)
 
-        run(get_task(task), path, episodes, steps, seed, workers, show, lamp, checkpoint, look, explore, align_by)
+        run(chosen, path, episodes, steps, seed, workers, show, lamp, checkpoint, look, explore, align_by, latency)
     console.print(f"{episodes} episodes of {steps} steps in {path}")

@@ -29,6 +29,7 @@ _environment: Environment | None = None
 _agent: Agent | None = None
 _randomisation: Randomisation | None = None
 _explore: str | None = None
+_latency = 0
 Look = Literal["nominal", "randomised", "harmless"]
 _PLANNING, _VARYING = 0x91A2, 0x7A41  # streams of random numbers
 _WIDE_EVERY = 4  # of this many episodes of play one begins with things further out
@@ -58,6 +59,7 @@ def collect_episode(
     randomisation: Randomisation | None = None,
     explore: str | None = None,
     wide: bool = False,
+    latency: int = 0,
 ) -> tuple[np.ndarray, ...]:
     """One episode of play, or of the agent's planning: frames, joints, actions, state, attempts; see `Episodes`.
 
@@ -65,6 +67,7 @@ def collect_episode(
         randomisation: of `env`; None: every image shows the scene as the task has it. The play is the same.
         explore: play is an `ExploringPlay`, its bursts those of this name.
         wide: it begins with things further out than at work, if the task has such scenes.
+        latency: the most control steps that the agent's plans take; see `PlannerPlay`.
     """
     look = np.random.default_rng([seed, COLLECTION, index, _VARYING])
     rng = np.random.default_rng([seed, COLLECTION, index] + ([_PLANNING] if agent else []))
@@ -77,7 +80,7 @@ def collect_episode(
         randomisation.look()
     play: Play
     if agent:
-        play = PlannerPlay(env, rng, agent, start)
+        play = PlannerPlay(env, rng, agent, start, latency)
     else:
         play = ExploringPlay(env, rng, BURSTS[explore]) if explore else make_play(env, rng, index)
     observation = env.seen
@@ -100,10 +103,16 @@ def collect_episode(
 
 
 def _start(
-    task: str, lamp: float | None, checkpoint: Path | None, look: Look, explore: str | None, align_by: Path | None
+    task: str,
+    lamp: float | None,
+    checkpoint: Path | None,
+    look: Look,
+    explore: str | None,
+    align_by: Path | None,
+    latency: int,
 ) -> None:
-    global _environment, _agent, _randomisation, _explore
-    _explore = explore
+    global _environment, _agent, _randomisation, _explore, _latency
+    _explore, _latency = explore, latency
     torch.set_num_threads(1)
     _environment = Environment(get_task(task), lamp=lamp)
     if look != "nominal":
@@ -129,7 +138,7 @@ def _knowing_its_body(checkpoint: Path | None, contract: Contract) -> WorldModel
 def _episode(seed: int, index: int, steps: int) -> tuple[int, tuple[np.ndarray, ...]]:
     assert _environment is not None
     wide = not _agent and index % _WIDE_EVERY == _WIDE_EVERY - 1
-    return index, collect_episode(_environment, seed, index, steps, _agent, _randomisation, _explore, wide)
+    return index, collect_episode(_environment, seed, index, steps, _agent, _randomisation, _explore, wide, _latency)
 
 
 def collect(
@@ -145,6 +154,7 @@ def collect(
     look: Look = "nominal",
     explore: str | None = None,
     align_by: Path | None = None,
+    latency: int = 0,
 ) -> None:
     """Record `episodes` episodes of `steps` control steps and write them to `path`.
 
@@ -157,11 +167,12 @@ def collect(
             background for every image; "harmless": only light and the floor's colour; see `Randomisation`.
         explore: play is broken off by bursts of this name; see `BURSTS`.
         align_by: of randomised images, the checkpoint whose model tells where the camera is; None: pictures do.
+        latency: the most control steps that plans of a checkpoint take; each goal draws its own; see `PlannerPlay`.
 
     Raises:
         ValueError: another look, or exploring, and a checkpoint: what it plans depends on what it sees, and on nothing else;
-            or bursts of another name, or strokes where there is no object; or a camera is to be found that does not move, or by
-            a model that does not know its robot.
+            or bursts of another name, or strokes where there is no object, or shoves where there is no door; or a camera is to be found that does not move, or by
+            a model that does not know its robot; or latency where nothing plans.
         CheckpointError: a checkpoint cannot be loaded or was trained under another contract.
     """
     if checkpoint and look != "nominal":
@@ -172,14 +183,18 @@ def collect(
         raise ValueError(f"play is to be broken off by {explore!r}, expected one of {list(BURSTS)}")
     if explore == "strokes" and not task.with_cube:
         raise ValueError(f"strokes go past an object, but {task.name} has none; have it explore by noise")
+    if explore == "shoves" and task.truth != "base":
+        raise ValueError(f"shoves are a rover's, at the walls beside its door, but {task.name} has none; have it explore by noise")
     if align_by and look != "randomised":
         raise ValueError(f"{align_by} is to tell where the camera is, but it moves in randomised images only; leave it out")
+    if latency and not checkpoint:
+        raise ValueError(f"plans are to take up to {latency} steps, but play does not plan; give a checkpoint")
     contract = load_contract(task.contract)
     _knowing_its_body(align_by, contract)  # before any process is started
     if checkpoint:
         load_checkpoint(checkpoint, expected=contract)
     stacked: list[np.ndarray] = []
-    with worker_pool(workers, _start, task.name, lamp, checkpoint, look, explore, align_by) as pool:
+    with worker_pool(workers, _start, task.name, lamp, checkpoint, look, explore, align_by, latency) as pool:
         futures = (pool.submit(_episode, seed, index, steps) for index in range(episodes))
         for done, future in enumerate(as_completed(futures), 1):
             index, arrays = future.result()
@@ -198,5 +213,6 @@ def collect(
         "explore": explore,
         "checkpoint": checkpoint.name if checkpoint else None,
         "align_by": align_by.name if align_by else None,
+        "latency": latency,
     }
     write_episodes(path, Episodes.of(stacked, contract), provenance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,12 +11,15 @@ import torch
 from wm_planner.actor.icem import coloured_noise
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.play import PLAY
+from wm_planner.sim.play.rooms import wrapped
+from wm_planner.sim.scenery import DOOR_ENDS
 
 # Of the noise, in shares of the action's limits (see `coloured_noise`): that of a planner's search, which has 0.5, and
 # the mean that it is drawn about besides.
 _STD, _EXPONENT = 0.7, 1.0
 _ASIDE = 0.12  # metres from the object's centre at which strokes go at most
-_SPEED = (0.4, 1.0)  # of strokes, in shares of the least of the action's limits
+_ACROSS, _INWARDS = 0.1, (0.0, 0.18)  # metres from the wall's end at which shoves go: either way, and into the door
+_SPEED = (0.4, 1.0)  # of strokes and shoves, in shares of the action's limits (of strokes: of the least of them)
 _BURST, _BETWEEN = (8, 17), (3, 12)  # control steps
 
 Burst = Callable[[Environment, np.random.Generator, int], np.ndarray]
@@ -39,7 +43,24 @@ def stroke(env: Environment, rng: np.random.Generator, steps: int) -> np.ndarray
     return np.tile(np.clip(velocity / limit, -1.0, 1.0), (steps, 1))
 
 
-BURSTS: dict[str, Burst] = {"noise": noise, "strokes": stroke}
+def shove(env: Environment, rng: np.random.Generator, steps: int) -> np.ndarray:
+    """At the nearer end of the wall beside the door, more or less as noise has it, (steps, A): a rover that has run into
+    one turns, slips and stalls by what its planner tries next."""
+    x, y, _, yaw = env.world.truth()["base"]
+    end, inwards = min(zip(DOOR_ENDS, (1.0, -1.0)), key=lambda side: abs(side[0] - y))
+    offset = np.array((rng.uniform(-_ACROSS, _ACROSS) - x, end + inwards * rng.uniform(*_INWARDS) - y))
+    turn = wrapped(np.arctan2(offset[1], offset[0]) - yaw)
+    ahead = 1.0 if abs(turn) < np.pi / 2 else -1.0
+    turn = turn if ahead > 0 else wrapped(turn + np.pi)
+    most = env.contract.action.limit[1] * env.contract.dt
+    turning = min(math.ceil(abs(turn) / most), steps)
+    mean = np.zeros((steps, 2))
+    mean[:turning, 1] = turn / most / max(turning, 1)
+    mean[turning:, 0] = ahead * rng.uniform(*_SPEED)
+    return np.clip(mean + rng.uniform() * noise(env, rng, steps), -1.0, 1.0)
+
+
+BURSTS: dict[str, Burst] = {"noise": noise, "strokes": stroke, "shoves": shove}
 
 
 class ExploringPlay:

@@ -39,6 +39,7 @@ def table(client: Any) -> Scenery:
 
 ROOMS = 1.0  # from the middle to each outer wall: two rooms of 1 m by 2 m
 DOOR_Y, DOOR_WIDTH = 0.25, 0.65  # the door is in the wall along x = 0
+DOOR_ENDS = (DOOR_Y - DOOR_WIDTH / 2, DOOR_Y + DOOR_WIDTH / 2)  # where that wall ends on either side of it
 ASIDE = (ROOMS + 0.35, 0.0)  # on the floor, outside the rooms
 _THICK, _HIGH = 0.03, 0.06  # half extents of the walls
 _FLOOR_RGBA = (0.55, 0.53, 0.48, 1.0)
@@ -51,7 +52,7 @@ def rooms(client: Any) -> Scenery:
     floor = box(client, (1.6, 1.6, 0.05), 0.0, (0.0, 0.0, -0.05), _FLOOR_RGBA)
     places = [((_THICK, ROOMS + 2 * _THICK), (side * outer, 0.0)) for side in (-1, 1)]
     places += [((ROOMS, _THICK), (0.0, side * outer)) for side in (-1, 1)]
-    for low, high in ((-ROOMS, DOOR_Y - DOOR_WIDTH / 2), (DOOR_Y + DOOR_WIDTH / 2, ROOMS)):
+    for low, high in ((-ROOMS, DOOR_ENDS[0]), (DOOR_ENDS[1], ROOMS)):
         places.append(((_THICK, (high - low) / 2), (0.0, (low + high) / 2)))
     client.changeDynamics(floor, -1, lateralFriction=0.9)
     return Scenery(floor, tuple(box(client, (*half, _HIGH), 0.0, (*xy, _HIGH), _ROOM_WALL_RGBA) for half, xy in places))
