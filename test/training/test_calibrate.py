@@ -72,6 +72,13 @@ def test_false_alarms_come_about_as_often_as_asked(small_model: WorldModel) -> N
     assert surprises.square().mean().sqrt() == pytest.approx(1.0, abs=0.4)
 
 
+def test_the_more_is_recorded_the_further_out_the_tail_is_fitted(small_model: WorldModel) -> None:
+    none = torch.zeros(0, small_model.config.latent_dim)
+    short, long = (calibrate(small_model, _episodes(small_model, n, 60, 0), none, "a") for n in (20, 140))
+    assert short.share == 0.02
+    assert long.share == pytest.approx(60 / long.moments) and long.share < 0.01 and long.level > short.level
+
+
 def test_calibration_is_deterministic(small_model: WorldModel) -> None:
     data, none = _episodes(small_model, 6, 20, 0), torch.zeros(0, small_model.config.latent_dim)
     assert calibrate(small_model, data, none, "a") == calibrate(small_model, data, none, "a")
