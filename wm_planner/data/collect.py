@@ -171,8 +171,8 @@ def collect(
 
     Raises:
         ValueError: another look, or exploring, and a checkpoint: what it plans depends on what it sees, and on nothing else;
-            or bursts of another name, or strokes where there is no object, or shoves where there is no door; or a camera is to be found that does not move, or by
-            a model that does not know its robot; or latency where nothing plans.
+            or bursts of another name, or strokes where there is no object, or shoves where there is no door; or a camera
+            is to be found that does not move, or by a model that does not know its robot; or latency where nothing plans.
         CheckpointError: a checkpoint cannot be loaded or was trained under another contract.
     """
     if checkpoint and look != "nominal":
@@ -184,7 +184,7 @@ def collect(
     if explore == "strokes" and not task.with_cube:
         raise ValueError(f"strokes go past an object, but {task.name} has none; have it explore by noise")
     if explore == "shoves" and task.truth != "base":
-        raise ValueError(f"shoves are a rover's, at the walls beside its door, but {task.name} has none; have it explore by noise")
+        raise ValueError(f"shoves go at the walls beside a door, but {task.name} has none; have it explore by noise")
     if align_by and look != "randomised":
         raise ValueError(f"{align_by} is to tell where the camera is, but it moves in randomised images only; leave it out")
     if latency and not checkpoint:

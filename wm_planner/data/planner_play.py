@@ -37,7 +37,7 @@ class PlannerPlay:
             self.attempt += 1
             self._agent.set_goal(self._goals[self.attempt % _GOALS])
             self._steps_left = int(self._rng.integers(_SHORTEST, _LONGEST))
-            self._latency = int(self._rng.integers(self._longest + 1)) if self._longest else 0
+            self._latency = int(self._rng.integers(self._longest + 1))
             self._ahead = np.zeros((self._latency, self._env.contract.action_dim))  # at rest until there is a plan
         self._steps_left -= 1
         seen = self._env.seen

@@ -55,7 +55,7 @@ def calibrate(model: WorldModel, data: Latents, harmless: Tensor, source: str, l
     before = torch.cat([torch.zeros_like(data.actions[:, :1]), data.actions[:, :-1]], 1)
     data = data._replace(actions=(1.0 - share) * data.actions + share * before)
     errors = {h: all_residuals(model, data, h) for h in HORIZONS}
-    even, odd = slice(0, None, 2), slice(1, None, 2)  # of each recording, where there are several
+    even, odd = slice(0, None, 2), slice(1, None, 2)  # each has some of every recording
     surprises = torch.cat(
         [
             _surprises(_part(errors, scored), _whitening(_part(errors, fitted), harmless))

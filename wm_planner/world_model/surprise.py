@@ -62,7 +62,7 @@ class Calibration(BaseModel):
         return out
 
     def threshold(self, per_ten_minutes: float) -> float:
-        """The surprise that nominal running exceeds so often."""
+        """The surprise that nominal running exceeds so often; at least the level, exceeded `share` of the time."""
         if per_ten_minutes <= 0:
             raise ValueError(f"false alarms per ten minutes are {per_ten_minutes}, expected more than 0")
         probability = per_ten_minutes * self.dt / 600.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wm_planner.sim.environment import Environment
-from wm_planner.sim.scenery import DOOR_WIDTH, DOOR_Y
+from wm_planner.sim.scenery import DOOR_ENDS, DOOR_WIDTH, DOOR_Y
 
 _BESIDE = 0.30  # from the dividing wall to where the way through the door begins and ends, metres
 _PASSAGE = 0.20  # nearer to the dividing wall than this, the rover is in the door
@@ -60,7 +60,7 @@ class RoomsPlay:
     def _beyond_a_post(self) -> np.ndarray:
         """A pose in the other room, in a line with one side of the door: most of what blocks the way is met there."""
         pose = self._pose()
-        post = np.array((0.0, DOOR_Y + self._rng.choice((-0.5, 0.5)) * DOOR_WIDTH + self._rng.uniform(-0.2, 0.2)))
+        post = np.array((0.0, self._rng.choice(DOOR_ENDS) + self._rng.uniform(-0.2, 0.2)))
         return np.array((*(pose[:2] + 2.0 * (post - pose[:2])), self._rng.uniform(-np.pi, np.pi)))
 
     def _arrived(self) -> bool:
