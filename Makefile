@@ -27,8 +27,10 @@ test: $(READY)
 ifdef ARGS
 	$(VENV)/bin/python -m pytest $(ARGS)
 else
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(addprefix --ignore=,$(REAL_TIME))
-	$(VENV)/bin/python -m pytest $(REAL_TIME)
+	status=0; \
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(addprefix --ignore=,$(REAL_TIME)) || status=1; \
+	$(VENV)/bin/python -m pytest $(REAL_TIME) || status=1; \
+	exit $$status
 endif
 
 lint: $(READY)
