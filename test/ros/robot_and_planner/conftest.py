@@ -29,15 +29,18 @@ PATIENT: Parameters = {"sensor_timeout": 2.0}
 
 
 class Robot:
-    """A simulated robot and its planner, and everything they say. `seen`: the topic the planner's camera is on."""
+    """A simulated robot and its planner, and everything they say.
 
-    def __init__(self, peer: Peer, scenes: Environment, logs: Path, namespace: str, seen: str) -> None:
-        self.peer, self._logs, self._namespace, self._seen = peer, logs, namespace, seen
+    `seen`: the topic the planner's camera is on; `scene`: the seed of where things are at first, and shall be.
+    """
+
+    def __init__(self, peer: Peer, scenes: Environment, logs: Path, namespace: str, seen: str, scene: int) -> None:
+        self.peer, self._logs, self._namespace, self._seen, self._scene = peer, logs, namespace, seen, scene
         self._prefix = f"/{namespace}" if namespace else ""
         self._running = ExitStack()
         self._processes: dict = {}
         self._task, self.camera = scenes.task.name, scenes.contract.cameras[0].topic
-        start, goal = scenes.task.start_and_goal(0)  # the simulator's own seed
+        start, goal = scenes.task.start_and_goal(scene)
         self._image, self.goal = scenes.image_of(goal), np.array(goal.robot)
         self.distance_at_start = float(np.linalg.norm(np.subtract(start.robot, goal.robot)))
         self.commands = peer.record("/servo_node/delta_twist_cmds", TwistStamped, 1000)
@@ -47,7 +50,7 @@ class Robot:
 
     def start(self, *nodes: Node, sim: Parameters | None = None, planner: Parameters | None = None) -> None:
         overrides: dict[Node, Parameters] = {
-            "sim": sim or {},
+            "sim": {"seed": self._scene, **(sim or {})},
             "planner": {"device": "cpu", **PATIENT, **(planner or {})},
         }
         specs = stack(nodes, task=self._task, namespace=self._namespace, use_sim_time=True, overrides=overrides)
@@ -121,11 +124,14 @@ def position(tool: PointStamped) -> np.ndarray:
 
 
 @pytest.fixture
-def robot(peer: Peer, environment: Callable[[str], Environment], tmp_path: Path) -> Iterator[Callable[..., Robot]]:
+def robot(
+    request: pytest.FixtureRequest, peer: Peer, environment: Callable[[str], Environment], tmp_path: Path
+) -> Iterator[Callable[..., Robot]]:
     made: list[Robot] = []
+    scene = request.config.getoption("--scene")
 
     def make(task: str = "panda_reach", namespace: str = "", seen: str = "") -> Robot:
-        made.append(Robot(peer, environment(task), tmp_path, namespace, seen))
+        made.append(Robot(peer, environment(task), tmp_path, namespace, seen, scene))
         return made[-1]
 
     yield make
