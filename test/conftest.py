@@ -21,7 +21,7 @@ settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--scene", type=int, default=0, help="seed of the scene in which robot and planner meet over ROS 2")
+    parser.addoption("--scene", type=int, default=0, help="seed of what robot and planner start with over ROS 2")
 
 
 @pytest.fixture(autouse=True)
