@@ -12,7 +12,7 @@ from wm_planner.configurator.contract import Contract
 from wm_planner.data.dataset import Episodes
 from wm_planner.training.refine import RefineConfig, refine
 from wm_planner.training.train import VALIDATION_EPISODES
-from wm_planner.world_model.checkpoint import load_checkpoint, load_tensors, save_checkpoint
+from wm_planner.world_model.checkpoint import CheckpointError, load_checkpoint, load_tensors, save_checkpoint
 from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.model import WorldModel
 
@@ -106,6 +106,20 @@ def test_a_killed_run_resumes_to_the_same_weights(
     assert load_tensors(tmp_path / "killed" / "predictor.safetensors")[1]["step"] == "50"
     resumed = run("killed")
     assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
+
+
+def test_state_made_from_another_model_is_refused(checkpoint: Path, play: Episodes, tmp_path: Path) -> None:
+    config, run, output = RefineConfig(**CONFIG), tmp_path / "run", tmp_path / "after.safetensors"
+    refine(load_checkpoint(checkpoint, "cpu"), [play], config, run, output)
+    model, facts = load_checkpoint(checkpoint, "cpu")
+    save_checkpoint(checkpoint, model, facts | {"surprise": "calibrated anew"})  # of no consequence
+    seen = []
+    refine(load_checkpoint(checkpoint, "cpu"), [play], config, run, output, lambda *now: seen.append(now))
+    assert seen == []
+    torch.nn.init.normal_(model.encoder.project[0].weight)  # trained anew; its predictor is as it was
+    save_checkpoint(checkpoint, model, facts)
+    with pytest.raises(CheckpointError, match=r"predictor\.safetensors was made .* another model .* another --run"):
+        refine(load_checkpoint(checkpoint, "cpu"), [play], config, run, output)
 
 
 def test_several_datasets_are_learned_from_and_each_is_held_out_in_part(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from wm_planner.training import stitch
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.loop import optimise, silent
 from wm_planner.training.probe import linear_probe
+from wm_planner.training.refine import RefineConfig, refine
 from wm_planner.training.train import VALIDATION_EPISODES, encode_all, split, train
-from wm_planner.world_model.checkpoint import load_checkpoint, load_tensors
+from wm_planner.world_model.checkpoint import CheckpointError, load_checkpoint, load_tensors, save_tensors
 from wm_planner.world_model.config import ModelConfig
 
 STAGES = ["jepa", "predictor", "critic", "stitch", "policy", "decoder"]
@@ -124,6 +126,58 @@ def test_a_killed_run_resumes_to_the_same_weights(
     assert different == []
 
 
+def test_a_finished_run_is_not_trained_again(
+    whole: _Run, tmp_path: Path, episodes: Episodes, small_config: ModelConfig
+) -> None:
+    run, output, seen = tmp_path / "run", tmp_path / "model.safetensors", set()
+    shutil.copytree(whole.folder, run)
+    config = _config(small_config, save_every=7, threads=2)  # which do not matter to what was trained
+    train([episodes], config, run, output, lambda stage, *_: seen.add(stage))
+    assert seen == {"landmarks"}
+    ours, theirs = load_tensors(output)[0], load_tensors(whole.checkpoint)[0]
+    assert [k for k in theirs if not torch.equal(ours[k], theirs[k])] == []
+
+
+REFUSED = r"(?s){}\.safetensors was made from other data, settings or another model .* another --run, or delete it"
+
+
+def test_state_of_other_data_or_settings_is_refused(
+    whole: _Run, tmp_path: Path, episodes: Episodes, small_config: ModelConfig
+) -> None:
+    run, output, config = tmp_path / "run", tmp_path / "model.safetensors", _config(small_config)
+    shutil.copytree(whole.folder, run)
+    wider = small_config.model_copy(update={"head_width": 48})
+    for data, settings in (
+        (episodes._replace(actions=0.5 * episodes.actions), config),
+        (episodes._replace(frames=episodes.frames // 2), config),  # the same play in other light
+        (episodes.part(slice(1, None)), config),
+        (episodes, _config(small_config, jepa_lr=1e-3)),
+        (episodes, _config(small_config, jepa_steps=50)),
+        (episodes, _config(wider)),
+    ):
+        with pytest.raises(CheckpointError, match=REFUSED.format("jepa")):
+            train([data], settings, run, output)
+    assert not output.exists()
+
+
+def test_state_of_training_is_refused_by_refinement(whole: _Run, tmp_path: Path, episodes: Episodes) -> None:
+    shutil.copytree(whole.folder, tmp_path / "run")
+    config = RefineConfig(predictor_steps=41, predictor_lr=3e-3, rollout_batch=8, rollout_length=4)
+    with pytest.raises(CheckpointError, match=REFUSED.format("predictor")):
+        refine(load_checkpoint(whole.checkpoint, "cpu"), [episodes], config, tmp_path / "run", tmp_path / "m")
+
+
+def test_state_that_does_not_say_what_it_was_made_of_is_refused(
+    whole: _Run, tmp_path: Path, episodes: Episodes, small_config: ModelConfig
+) -> None:
+    run, output = tmp_path / "run", tmp_path / "model.safetensors"
+    tensors, metadata = load_tensors(whole.folder / "jepa.safetensors")
+    del metadata["made_of"]
+    save_tensors(run / "jepa.safetensors", tensors, metadata)
+    with pytest.raises(CheckpointError, match=REFUSED.format("jepa")):
+        train([episodes], _config(small_config), run, output)
+
+
 def test_losses_fall(whole: _Run) -> None:
     assert list(whole.losses) == STAGES
     # Prediction error grows while latents spread out, and distances while pairs are pushed apart: not these.
@@ -204,7 +258,7 @@ def test_a_diverging_loss_is_named(tmp_path: Path) -> None:
         return {"fit": module(torch.ones(1)).sum() * (float("nan") if step == 3 else 1.0)}
 
     with pytest.raises(FloatingPointError, match=r"heads step 3: .*fit.*nan.*learning rate"):
-        optimise("heads", module, [*module.parameters()], loss, 10, 1e-3, tmp_path, 5, silent)
+        optimise("heads", module, [*module.parameters()], loss, 10, 1e-3, tmp_path, "", 5, silent)
 
 
 def test_optimise_minimises(tmp_path: Path) -> None:
@@ -215,7 +269,7 @@ def test_optimise_minimises(tmp_path: Path) -> None:
     def loss(step: int) -> dict[str, torch.Tensor]:
         return {"fit": (module(x) - y).square().mean()}
 
-    optimise("fit", module, [*module.parameters()], loss, 300, 0.1, tmp_path, 1000, silent)
+    optimise("fit", module, [*module.parameters()], loss, 300, 0.1, tmp_path, "", 1000, silent)
     torch.testing.assert_close(module.weight.detach(), torch.tensor([[2.0, -1.0]]), atol=0.05, rtol=0)
     assert (tmp_path / "fit.safetensors").is_file()
 

@@ -7,7 +7,7 @@ import torch
 
 from wm_planner.configurator.contract import Contract, parse_contract
 from wm_planner.world_model.config import ModelConfig
-from wm_planner.world_model.heads import Critic, Decoder, ModulatedMLP, ResidualMLP
+from wm_planner.world_model.heads import BodyImage, Critic, Decoder, ModulatedMLP, ResidualMLP
 from wm_planner.world_model.model import Context, WorldModel
 
 D, J, A = 16, 7, 2
@@ -174,6 +174,17 @@ def test_decoder_makes_images(size: int) -> None:
     images = Decoder(5, 8, size, 3)(torch.randn(2, 5))
     assert images.shape == (2, 3, size, size)
     assert images.min() >= 0 and images.max() <= 1
+
+
+def test_an_image_side_that_cannot_be_drawn_is_refused(push_contract: Contract) -> None:
+    refused = "image side 72, expected a multiple of 16 to be drawn"
+    for network in (Decoder, BodyImage):
+        with pytest.raises(ValueError, match=refused):
+            network(5, 8, 72, 3)
+    data = push_contract.model_dump(mode="json")
+    data["cameras"][0]["resize"] = 72
+    with pytest.raises(ValueError, match=refused):  # before any training
+        WorldModel(parse_contract(data), ModelConfig(encoder="vit", vit_width=12, vit_depth=1, latent_dim=16))
 
 
 def test_unknown_settings_are_refused() -> None:

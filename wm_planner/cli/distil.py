@@ -39,11 +39,11 @@ def distil(
     keep_freed_memory()
     settings = read_settings(DistilConfig, config)
     path = output_path(output, run, checkpoint)
-    nominal = joined([read_episodes(file) for file in data])
-    student = load_checkpoint(checkpoint, expected=nominal.contract)
-    original = load_checkpoint(teacher, expected=nominal.contract).model if teacher else None
+    datasets = [read_episodes(file) for file in data]
+    student = load_checkpoint(checkpoint, expected=datasets[0].contract)
+    original = load_checkpoint(teacher, expected=datasets[0].contract).model if teacher else None
     with progress_bar() as bar:
         unminded = read_episodes(harmless) if harmless else None
         shown = joined([read_episodes(file) for file in views])
-        facts = fit(student, nominal, shown, settings, run, path, by_stage(bar), unminded, original)
+        facts = fit(student, datasets, shown, settings, run, path, by_stage(bar), unminded, original)
     console.print(f"{path}:", facts["distilled"])

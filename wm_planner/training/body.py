@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wm_planner.data.dataset import Episodes
 from wm_planner.training.config import StageConfig
+from wm_planner.training.fingerprint import fingerprint
 from wm_planner.training.image import ImageLoss, seen
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.train import split
@@ -52,8 +53,9 @@ def learn_body(
     training, validation = split(episodes)
     body = model.body.requires_grad_(True)
     loss = ImageLoss(body, _joints(model, training), training.frames, (config.seed, 8), config.batch)
+    made_of = fingerprint([config], [training], [checkpoint.model])
     seconds = optimise(
-        "body", body, [*body.parameters()], loss, config.steps, config.lr, run, config.save_every, progress
+        "body", body, [*body.parameters()], loss, config.steps, config.lr, run, made_of, config.save_every, progress
     )
     body.requires_grad_(False)
     rng = np.random.default_rng([config.seed, 9])

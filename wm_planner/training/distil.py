@@ -8,6 +8,8 @@ be made to be surprised by that, and not by what is harmless.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +17,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wm_planner.data.dataset import Episodes
+from wm_planner.data.dataset import Episodes, joined
 from wm_planner.perception.encoder import ConvEncoder
 from wm_planner.training.augment import recoloured, with_intruders
 from wm_planner.training.config import RolloutConfig
+from wm_planner.training.fingerprint import fingerprint
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.optimiser import wide
 from wm_planner.training.predictor import fit_predictor
-from wm_planner.training.train import encode_all, finish, require_steps, some_frames, split
+from wm_planner.training.train import encode_all, finish, require_steps, some_frames, trained_on
 from wm_planner.world_model.checkpoint import Checkpoint
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
@@ -127,7 +130,7 @@ class DistilLoss:
 
 def distil(
     student: Checkpoint,
-    nominal: Episodes,
+    datasets: Sequence[Episodes],
     views: Episodes,
     config: DistilConfig,
     run: Path,
@@ -140,8 +143,8 @@ def distil(
 
     Args:
         student: the model; its calibration says what surprises it.
-        nominal: episodes as the teacher saw them; best all it was trained on, so that validation is of none of these.
-        views: the first of these episodes or all, seen otherwise; `Randomisation` makes them.
+        datasets: episodes as the teacher saw them; best those it was trained on, of which the same are then held out.
+        views: the first of these episodes or all, dataset by dataset, seen otherwise; `Randomisation` makes them.
         harmless: the first of these episodes or all, changed so that nothing should surprise; None: not trained for.
         teacher: whose latents are to be met: what the student was distilled from; None: the student as it is.
 
@@ -149,48 +152,55 @@ def distil(
         The facts stored in the checkpoint: the student's, how well the latents are met, and validation metrics.
 
     Raises:
-        ValueError: they are not of the same moments, or too short; surprise is to change of a student whose surprise
-            is not calibrated; or the student was not distilled from this teacher.
+        ValueError: they are not of the same moments, too short, too few of a dataset, or of datasets that cannot be
+            joined; surprise is to change of a student whose surprise is not calibrated; the student was not distilled
+            from this teacher; or `run` keeps the state of another run.
     """
-    same = _same_moments(nominal, views, "views")
+    moments = joined([episodes.without_frames() for episodes in datasets])
+    same = _same_moments(moments, views, "views")
     if harmless is not None:
-        same &= _same_moments(nominal, harmless, "harmless changes")
-        harmless = harmless if same.all() else harmless.part(same[: len(harmless.actions)])
-    if not same.all():
-        nominal, views = nominal.part(same), views.part(same[: len(views.actions)])
-    require_steps(nominal, config.rollout_length)
+        same &= _same_moments(moments, harmless, "harmless changes")
+    require_steps(moments, config.rollout_length)
     torch.set_num_threads(config.threads)
     model, facts = student
     teacher = model if teacher is None else teacher
     _same_meaning(model, teacher)
     run.mkdir(parents=True, exist_ok=True)
-    (training, validation), (other, held_out) = split(nominal), split(views)
+    unseen, shown = _held_out(datasets, len(same), "episodes"), same[: len(views.actions)]
+    unseen_views = _held_out(datasets, len(shown), "views of a dataset")
+    training, validation = _chosen(datasets, same & ~unseen), _chosen(datasets, same & unseen)
+    other, held_out = _chosen([views], shown & ~unseen_views), _chosen([views], shown & unseen_views)
+    unminded = None if harmless is None else _chosen([harmless], (same & ~unseen)[: len(harmless.actions)])
     wanted = encode_all(teacher, validation).latents
-    known = nominal.part(slice(len(other.actions), len(views.actions)))  # the moments of the held-out views
-    wanted_of_views = encode_all(teacher, known).latents
+    wanted_of_views = encode_all(teacher, _chosen(datasets, shown & unseen_views)).latents
     before = _missed(encode_all(model, held_out).latents, wanted_of_views)
     taught = encode_all(teacher, training).latents
     if config.standardise and not model.config.conv_standardise:
         model = _standardising(model, some_frames(training, config.seed))
     calibration = _calibration(facts) if config.intruder_weight or harmless is not None else None
-    unminded = None if harmless is None else harmless.frames[: len(taught)]
-    loss = DistilLoss(model, training.frames, other.frames, taught, config, calibration, unminded)
+    made_of = fingerprint(
+        [config, *([calibration] if calibration else [])],
+        [training, other, *([unminded] if unminded else [])],
+        [student.model, teacher],
+    )
+    fit = functools.partial(optimise, run=run, made_of=made_of, save_every=config.save_every, progress=progress)
+    harmless_frames = None if unminded is None else unminded.frames
+    loss = DistilLoss(model, training.frames, other.frames, taught, config, calibration, harmless_frames)
 
     # In evaluation mode: batches of mixed images are not to move the normalisation of the latents.
     encoder = model.encoder.requires_grad_(True)
     parameters = [*encoder.parameters()]
-    budget = (config.steps, config.lr, run, config.save_every)
-    seconds = optimise("distil", encoder, parameters, loss, *budget, progress, config.muon_lr, wide)
+    seconds = fit("distil", encoder, parameters, loss, config.steps, config.lr, muon_lr=config.muon_lr, muons=wide)
     encoder.requires_grad_(False)
     latents = encode_all(model, training)
-    further = fit_predictor(model, latents, config, run, progress)
+    further = fit_predictor(model, latents, config, fit)
     earlier = {"earlier": facts["distilled"]} if "distilled" in facts else {}
     facts["distilled"] = {
         "config": config.model_dump(mode="json"),
         "seconds": {"encoder": round(seconds), "predictor": round(further)},
         "episodes": list(training.actions.shape[:2]),
         "episodes of views": len(other.actions),
-        "episodes of harmless changes": 0 if unminded is None else len(unminded),
+        "episodes of harmless changes": 0 if unminded is None else len(unminded.actions),
         "missed": {
             "views, before": before,
             "views": _missed(encode_all(model, held_out).latents, wanted_of_views),
@@ -236,6 +246,36 @@ def _same_meaning(student: WorldModel, teacher: WorldModel) -> None:
             "the model has another policy than the teacher, so its latents mean something else; expected the model "
             "that it was distilled from, or another distilled from that"
         )
+
+
+def _held_out(datasets: Sequence[Episodes], shown: int, what: str) -> np.ndarray:
+    """Which of the first `shown` episodes of datasets are held out, (shown,) bool: of each the last, as in `split`.
+
+    Raises:
+        ValueError: those of one dataset are too few; names them as `what`.
+    """
+    ends = np.cumsum([0, *(len(episodes.actions) for episodes in datasets)])
+    counts = np.diff(np.minimum(ends, shown))
+    return np.concatenate([np.arange(n) >= trained_on(n, what) for n in counts if n or not shown])
+
+
+def _chosen(datasets: Sequence[Episodes], which: np.ndarray) -> Episodes:
+    """Those of the first M episodes of datasets that `which` (M,) bool says.
+
+    Raises:
+        ValueError: there is none.
+    """
+    parts = []
+    for episodes in datasets:
+        n = len(episodes.actions)
+        index, which = np.flatnonzero(which[:n]), which[n:]
+        if len(index):
+            first, end = int(index[0]), int(index[-1]) + 1
+            # A slice leaves the frames of a file where they are: they may be more than fit in memory.
+            parts.append(episodes.part(slice(first, end) if len(index) == end - first else index))
+    if not parts:
+        raise ValueError("no episode is left whose moments are the same, expected some; collect more")
+    return joined(parts)
 
 
 def _same_moments(nominal: Episodes, others: Episodes, what: str) -> np.ndarray:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from wm_planner.training.optimiser import Choice, Optimisers, make_optimisers, square
-from wm_planner.world_model.checkpoint import load_tensors, save_tensors
+from wm_planner.world_model.checkpoint import CheckpointError, load_tensors, save_tensors
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
+Fit = Callable[..., float]  # `optimise` of one run
 
 
 def silent(stage: str, done: int, total: int, losses: dict[str, float]) -> None:
@@ -28,6 +29,7 @@ def optimise(
     steps: int,
     lr: float,
     run: Path,
+    made_of: str,
     save_every: int,
     progress: Progress,
     muon_lr: float = 0.0,
@@ -38,8 +40,14 @@ def optimise(
     A killed run continues from `run/<stage>.safetensors`. `loss` must draw its randomness from `step`, so
     that a resumed run sees the batches it would have seen.
 
+    Args:
+        made_of: `fingerprint` of all that the stage comes of, `steps` and learning rates included.
+
     Returns:
         Seconds this stage has taken, over all its runs.
+
+    Raises:
+        CheckpointError: what there is to continue from was made of something else.
     """
     optimisers = make_optimisers(parameters, lr, muon_lr, muons)
     warmup = max(1, min(200, steps // 10))
@@ -48,8 +56,8 @@ def optimise(
         cosine = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * min(step, steps) / steps)).item())
         return min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * cosine)
 
-    path = run / f"{stage}.safetensors"
-    start, spent = _resume(path, module, optimisers) if path.is_file() else (0, 0.0)
+    path, made_of = run / f"{stage}.safetensors", f"{stage} {made_of}"
+    start, spent = _resume(path, made_of, module, optimisers) if path.is_file() else (0, 0.0)
     peaks = [(group, group["lr"]) for optimiser in optimisers.values() for group in optimiser.param_groups]
     began = time.monotonic()
     writer = SummaryWriter(str(run / "tensorboard"))
@@ -73,21 +81,26 @@ def optimise(
                 writer.add_scalar(f"{stage}/{name}", value, step)
             progress(stage, step + 1, steps, values)
         if (step + 1) % save_every == 0 or step + 1 == steps:
-            _save(path, module, optimisers, step + 1, spent + time.monotonic() - began)
+            _save(path, made_of, module, optimisers, step + 1, spent + time.monotonic() - began)
     writer.close()
     return spent + time.monotonic() - began
 
 
-def _save(path: Path, module: nn.Module, optimisers: Optimisers, step: int, seconds: float) -> None:
+def _save(path: Path, made_of: str, module: nn.Module, optimisers: Optimisers, step: int, seconds: float) -> None:
     tensors = {f"module.{k}": v for k, v in module.state_dict().items()}
     for name, optimiser in optimisers.items():
         for index, state in optimiser.state_dict()["state"].items():
             tensors |= {f"{name}.{index}.{k}": v for k, v in state.items()}
-    save_tensors(path, tensors, {"step": str(step), "seconds": f"{seconds:.1f}"})
+    save_tensors(path, tensors, {"step": str(step), "seconds": f"{seconds:.1f}", "made_of": made_of})
 
 
-def _resume(path: Path, module: nn.Module, optimisers: Optimisers) -> tuple[int, float]:
+def _resume(path: Path, made_of: str, module: nn.Module, optimisers: Optimisers) -> tuple[int, float]:
     tensors, metadata = load_tensors(path)
+    if metadata.get("made_of") != made_of:
+        raise CheckpointError(
+            f"{path} was made from other data, settings or another model than these, or by an earlier version; "
+            "expected what this run left there: choose another --run, or delete it and what later stages left beside it"
+        )
     module.load_state_dict({k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")})
     for kind, optimiser in optimisers.items():
         state: dict[int, dict[str, Tensor]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from wm_planner.training.config import RolloutConfig
 from wm_planner.training.jepa import context_at_start
-from wm_planner.training.loop import Progress, optimise
+from wm_planner.training.loop import Fit
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
 
@@ -68,20 +67,10 @@ def along_motion(error: Tensor, latents: Tensor) -> Tensor:
     return torch.stack(parts).sum(0).mean()
 
 
-def fit_predictor(model: WorldModel, data: Latents, config: RolloutConfig, run: Path, progress: Progress) -> float:
-    """Train the model's predictor, and nothing else, on from what it is; resumable in `run`. Returns its seconds."""
+def fit_predictor(model: WorldModel, data: Latents, config: RolloutConfig, fit: Fit) -> float:
+    """Train the model's predictor, and nothing else, on from what it is. Returns its seconds."""
     predictor, loss = model.predictor.requires_grad_(True), PredictorLoss(model, data, config)
-    seconds = optimise(
-        "predictor",
-        predictor,
-        [*predictor.parameters()],
-        loss,
-        config.predictor_steps,
-        config.predictor_lr,
-        run,
-        config.save_every,
-        progress,
-        config.predictor_muon_lr,
-    )
+    budget = (config.predictor_steps, config.predictor_lr)
+    seconds = fit("predictor", predictor, [*predictor.parameters()], loss, *budget, muon_lr=config.predictor_muon_lr)
     predictor.requires_grad_(False)
     return seconds

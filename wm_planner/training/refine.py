@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from pydantic import Field
 
 from wm_planner.data.dataset import Episodes, joined
 from wm_planner.training.config import RolloutConfig
-from wm_planner.training.loop import Progress, silent
+from wm_planner.training.fingerprint import fingerprint
+from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.predictor import Latents, fit_predictor
 from wm_planner.training.train import encode_all, finish, require_steps, split
 from wm_planner.world_model.checkpoint import Checkpoint
@@ -43,7 +45,7 @@ def refine(
 
     Raises:
         ValueError: episodes are too few or too short, or of datasets that cannot be joined; the predictor is modulated
-            otherwise already.
+            otherwise already; or `run` keeps the state of another run.
     """
     for episodes in datasets:
         require_steps(episodes, config.rollout_length)
@@ -54,8 +56,10 @@ def refine(
     model = _modulated(model, config.modulation)
     training, validation = zip(*map(split, datasets))
     known, held_out = joined([part.without_frames() for part in training]), joined(validation)
+    made_of = fingerprint([config], training, [checkpoint.model])
+    fit = functools.partial(optimise, run=run, made_of=made_of, save_every=config.save_every, progress=progress)
     latents = Latents(*map(torch.cat, zip(*(encode_all(model, part) for part in training))))
-    seconds = fit_predictor(model, latents, config, run, progress)
+    seconds = fit_predictor(model, latents, config, fit)
     refined = {
         "config": config.model_dump(mode="json"),
         "seconds": round(seconds),

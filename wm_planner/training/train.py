@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,11 @@ from wm_planner.training.calibrate import LATE, calibrate, harmless_changes
 from wm_planner.training.clone import CloneLoss
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.critic import CriticLoss
+from wm_planner.training.fingerprint import fingerprint
 from wm_planner.training.hindsight import attempt_ends
 from wm_planner.training.image import ImageLoss
 from wm_planner.training.jepa import JEPALoss
-from wm_planner.training.loop import Progress, optimise, silent
+from wm_planner.training.loop import Fit, Progress, optimise, silent
 from wm_planner.training.optimiser import wide
 from wm_planner.training.policy import PolicyLoss
 from wm_planner.training.predictor import Latents, fit_predictor
@@ -32,10 +33,19 @@ from wm_planner.training.stitch import StitchLoss
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
 from wm_planner.world_model.model import WorldModel
 
-Fit = Callable[..., float]  # `optimise` of one run
-
 _FITTED_FRAMES = 2000  # that what an encoder is told of images beforehand is fitted to
 VALIDATION_EPISODES = 20  # at least: the last twentieth of a dataset is never trained on
+
+
+def trained_on(count: int, what: str = "episodes") -> int:
+    """How many of a dataset's episodes are trained on, the first ones; the others are held out.
+
+    Raises:
+        ValueError: they are too few; names them as `what`.
+    """
+    if count <= VALIDATION_EPISODES:
+        raise ValueError(f"{count} {what}, expected more than the {VALIDATION_EPISODES} held out")
+    return count - max(VALIDATION_EPISODES, count // 20)
 
 
 def split(episodes: Episodes, *others: Episodes) -> tuple[Episodes, Episodes]:
@@ -47,9 +57,7 @@ def split(episodes: Episodes, *others: Episodes) -> tuple[Episodes, Episodes]:
     if others:
         training, validation = zip(*map(split, (episodes, *others)))
         return joined(training), joined(validation)
-    if len(episodes.actions) <= VALIDATION_EPISODES:
-        raise ValueError(f"{len(episodes.actions)} episodes, expected more than the {VALIDATION_EPISODES} held out")
-    cut = len(episodes.actions) - max(VALIDATION_EPISODES, len(episodes.actions) // 20)
+    cut = trained_on(len(episodes.actions))
     return episodes.part(slice(cut)), episodes.part(slice(cut, None))
 
 
@@ -87,8 +95,8 @@ def train(
         The facts stored in the checkpoint: configuration, seconds, validation metrics.
 
     Raises:
-        ValueError: episodes are too few or too short, or of datasets that cannot be joined; or latents of true state do
-            not fit it.
+        ValueError: episodes are too few or too short, or of datasets that cannot be joined; latents of true state do
+            not fit it; or `run` keeps the state of another run.
     """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -102,7 +110,8 @@ def train(
     model = WorldModel(training.contract, config.model).to(auto_device(config.device))
     model.joint_mean.copy_(torch.from_numpy(training.joints.mean((0, 1))))
     model.joint_std.copy_(torch.from_numpy(training.joints.std((0, 1)) + 1e-3))
-    fit = functools.partial(optimise, run=run, save_every=config.save_every, progress=progress)
+    made_of = fingerprint([config], [training])
+    fit = functools.partial(optimise, run=run, made_of=made_of, save_every=config.save_every, progress=progress)
 
     if isinstance(model.encoder, StateEncoder):
         model.encoder.fit(torch.from_numpy(training.state).flatten(0, 1).to(model.device))
@@ -111,7 +120,7 @@ def train(
     if config.objective == "clone":
         seconds, latents = _clone(model, training, config, fit)
     else:
-        seconds, latents = _world_model(model, training, config, fit, run, progress)
+        seconds, latents = _world_model(model, training, config, fit, progress)
     if config.camera_motion:
         latents = encode_all(model, training)
 
@@ -161,7 +170,7 @@ def _policy(model: WorldModel, latents: Latents, training: Episodes, config: Tra
 
 
 def _world_model(
-    model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit, run: Path, progress: Progress
+    model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit, progress: Progress
 ) -> tuple[dict[str, float], Latents]:
     """All stages; returns the seconds each took, and the latents that all but the first were trained on."""
     seconds: dict[str, float] = {}
@@ -176,7 +185,7 @@ def _world_model(
         seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr, **muon)
 
     latents = encode_all(model, training, config.camera_motion)
-    seconds["predictor"] = fit_predictor(model, latents, config, run, progress)
+    seconds["predictor"] = fit_predictor(model, latents, config, fit)
     ends, parameters = attempt_ends(training.attempts), [*model.critic.parameters()]
     critic = CriticLoss(model, latents, ends, config)
     seconds["critic"] = fit("critic", model, parameters, critic, config.critic_steps, config.heads_lr)
@@ -207,7 +216,7 @@ def calibration(model: WorldModel, nominal: Episodes, latents: Latents, kind: st
         late: see `calibrate`.
     """
     harmless = (
-        torch.zeros(0, model.config.latent_dim)
+        torch.zeros(0, model.config.latent_dim, device=model.device)
         if isinstance(model.encoder, StateEncoder)
         else harmless_changes(model, nominal.frames)
     )

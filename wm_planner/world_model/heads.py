@@ -100,11 +100,14 @@ class Policy(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents (B, D) to images (B, C, S, S) in [0, 1]: shows what the model imagines, never plans."""
+    """Latents (B, D) to images (B, C, S, S) in [0, 1], S a multiple of 16. Shows what is imagined, never plans."""
 
     def __init__(self, latent_dim: int, channels: int, image_size: int, out_channels: int) -> None:
         super().__init__()
-        self.side, self.channels = image_size // 16, channels
+        self.side, rest = divmod(image_size, 16)
+        if rest:
+            raise ValueError(f"image side {image_size}, expected a multiple of 16 to be drawn; choose another resize")
+        self.channels = channels
         self.enter = nn.Linear(latent_dim, channels * self.side**2)
         layers: list[nn.Module] = []
         for width in (channels, channels // 2, channels // 4):
