@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from wm_planner.data.bags import BagError, read_bags
 STORE = get_typestore(Stores.ROS2_JAZZY)
 START = 100.0  # s, the first stamp
 DELAY = 0.05
+_POINT = "trajectory_msgs/msg/JointTrajectoryPoint"
 
 
 def _stamp(time: float) -> Any:
@@ -49,29 +50,57 @@ def _joints(time: float, names: Iterable[str], value: float) -> Any:
 def _twist(time: float, x: float, y: float) -> Any:
     vector, twist = STORE.types["geometry_msgs/msg/Vector3"], STORE.types["geometry_msgs/msg/Twist"]
     kind = STORE.types["geometry_msgs/msg/TwistStamped"]
-    return kind(_header(time, "panda_link0"), twist=twist(linear=vector(x=x, y=y, z=0.0), angular=vector(0.0, 0.0, 0.0)))
+    return kind(
+        _header(time, "panda_link0"), twist=twist(linear=vector(x=x, y=y, z=0.0), angular=vector(0.0, 0.0, 0.0))
+    )
 
 
-def _write(path: Path, messages: Iterable[tuple[str, Any]]) -> Path:
-    """One message per millisecond of log time, which nothing may rely on."""
+def _velocities(_: float, values: np.ndarray) -> Any:
+    layout = STORE.types["std_msgs/msg/MultiArrayLayout"](dim=[], data_offset=0)
+    return STORE.types["std_msgs/msg/Float64MultiArray"](layout=layout, data=values)
+
+
+def _trajectory(time: float, names: Iterable[str], path: np.ndarray, dt: float) -> Any:
+    """All joints go to the first value of a path (P,) within dt s, then to the next, and so on."""
+    names, none = list(names), np.zeros(0)
+    duration, point = STORE.types["builtin_interfaces/msg/Duration"], STORE.types[_POINT]
+    points = []
+    for k, value in enumerate(path, start=1):
+        sec, nanosec = divmod(round(k * dt * 1e9), 10**9)
+        positions = np.full(len(names), value)
+        points.append(point(positions, none, none, none, duration(sec=sec, nanosec=nanosec)))
+    return STORE.types["trajectory_msgs/msg/JointTrajectory"](_header(time), joint_names=names, points=points)
+
+
+def _write(path: Path, messages: Iterable[tuple[str, Any]], times: Sequence[float] = ()) -> Path:
+    """By default, one message per millisecond of log time, which nothing that has a stamp may rely on."""
     with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         connections: dict[str, Any] = {}
         for index, (topic, message) in enumerate(messages):
             kind = message.__msgtype__
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
-            writer.write(connections[topic], index * 1_000_000, STORE.serialize_cdr(message, kind))
+            logged = round(times[index] * 1e9) if times else index * 1_000_000
+            writer.write(connections[topic], logged, STORE.serialize_cdr(message, kind))
     return path
 
 
-def _play(contract: Contract, images: np.ndarray, commands: np.ndarray, **changes: Any) -> list[tuple[str, Any]]:
+def _timed(
+    contract: Contract, images: np.ndarray, commands: Iterable[Any], **changes: Any
+) -> list[tuple[float, str, Any]]:
     """Images at some times, grey as their number; joints at 100 Hz, worth the time since START; twists (time, x, y)."""
-    camera, make = contract.cameras[0].topic, changes.get("image", _image)
+    camera, make, command = contract.cameras[0].topic, changes.get("image", _image), changes.get("command", _twist)
+    place = changes.get("place", lambda time: time - START)
     timed = [(time, camera + changes.get("suffix", ""), make(time, grey)) for grey, time in enumerate(images)]
     for time in np.arange(images[0] - 0.1, images[-1] + 0.1, 0.01):
-        timed.append((time, contract.joints.topic, _joints(time, reversed(contract.joints.names), time - START)))
-    timed += [(row[0], contract.action.topic, _twist(*row)) for row in commands]
-    return [(topic, message) for _, topic, message in sorted(timed, key=lambda item: item[0])]
+        timed.append((time, contract.joints.topic, _joints(time, reversed(contract.joints.names), place(time))))
+    timed += [(row[0], contract.action.topic, command(*row)) for row in commands]
+    return sorted(timed, key=lambda item: item[0])
+
+
+def _play(contract: Contract, images: np.ndarray, commands: Iterable[Any], **changes: Any) -> list[tuple[str, Any]]:
+    """The same without the times."""
+    return [(topic, message) for _, topic, message in _timed(contract, images, commands, **changes)]
 
 
 def _standing(images: np.ndarray) -> np.ndarray:
@@ -151,6 +180,70 @@ def test_joints_that_are_missing_end_an_episode(tmp_path: Path, push_contract: C
     episodes = read_bags([_write(tmp_path / "bag", messages)], push_contract, 8, DELAY)
     assert len(episodes.actions) == 2
     assert (np.diff(episodes.joints[:, :, 0]) > 0.05).all()
+
+
+def test_runs_that_a_recorder_on_simulated_time_mixed_are_named(tmp_path: Path, push_contract: Contract) -> None:
+    images = START + np.arange(12) / 10.0
+    one = _timed(push_contract, images, _standing(images))
+    other = _timed(push_contract, images, _standing(images), image=lambda time, grey: _image(time, 100 + grey))
+    mixed = sorted([*one, *other], key=lambda item: item[0])  # as a reader brings them
+    with pytest.raises(BagError, match=r"12 images on /camera/image_raw .* first at 100\.000 s; .*one bag per run"):
+        read_bags([_write(tmp_path / "mixed", [message[1:] for message in mixed])], push_contract, 10, DELAY)
+
+
+def test_messages_that_came_twice_are_no_other_run(tmp_path: Path, push_contract: Contract) -> None:
+    images = START + np.arange(12) / 10.0
+    messages = _play(push_contract, images, _standing(images))
+    bags = [_write(tmp_path / str(n), [message for message in messages for _ in range(n)]) for n in (1, 2)]
+    once, twice = read_bags(bags, push_contract, 10, DELAY).frames
+    np.testing.assert_array_equal(once, twice)
+
+
+def test_commands_without_a_stamp_act_when_they_arrive(tmp_path: Path, joint_contract: Contract) -> None:
+    images, speed = START + np.arange(12) / 10.0, np.full(6, 0.5)
+    timed = _timed(joint_contract, images, [(START + 0.2, speed)], command=_velocities)
+    times, messages = [time for time, *_ in timed], [message for _, *message in timed]
+    episodes = read_bags([_write(tmp_path / "bag", messages, times)], joint_contract, 10, 0.0)
+    expected = np.array([0.0] * 2 + [0.5] * 5 + [0.0] * 3)
+    np.testing.assert_allclose(episodes.actions[0], np.tile(expected[:, None], 6), atol=1e-6)
+
+
+def test_commands_on_another_clock_than_the_images_are_named(tmp_path: Path, joint_contract: Contract) -> None:
+    images = START + np.arange(12) / 10.0
+    messages = _play(joint_contract, images, [(time, np.zeros(6)) for time in images], command=_velocities)
+    said = r"commands on /velocity_controller/commands are from 0\.0 to .* s, those of images from 100\.0 to 101\.1 s"
+    with pytest.raises(BagError, match=rf"bag: times of {said}.*record with --use-sim-time"):
+        read_bags([_write(tmp_path / "bag", messages)], joint_contract, 10, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "acted"),
+    [
+        # Eight points, from the third on replaced by three others halfway.
+        (
+            [(0.0, np.arange(1, 9) / 10, 0.1), (0.25, np.array([-0.2, -0.4, 0.6]), 0.1)],
+            [0.1, 0.2, 0.05, -0.3, 0.1, 0.3, *[0.0] * 14],
+        ),
+        # One point, further ahead than a command without an end would act.
+        ([(0.3, np.array([0.5]), 1.2)], [0.0] * 3 + [0.5] * 12 + [0.0] * 5),
+    ],
+)
+def test_a_trajectory_acts_point_by_point_until_the_next_one(
+    tmp_path: Path, joint_contract: Contract, sent: list[tuple[float, np.ndarray, float]], acted: list[float]
+) -> None:
+    data = joint_contract.model_dump(mode="json")
+    data["action"] |= {"interface": "joint_trajectory", "topic": "/arm/joint_trajectory"}
+    contract, images = parse_contract(data), START + np.arange(22) / 10.0
+    names = contract.action.names
+    messages = _play(
+        contract,
+        images,
+        [(START + time, names, speeds.cumsum() * dt, dt) for time, speeds, dt in sent],
+        command=_trajectory,
+        place=lambda _: 0.0,
+    )
+    episodes = read_bags([_write(tmp_path / "bag", messages)], contract, 20, 0.0)
+    np.testing.assert_allclose(episodes.actions[0], np.tile(np.array(acted)[:, None], 6), atol=1e-5)
 
 
 def test_two_cameras(tmp_path: Path, push_contract: Contract) -> None:

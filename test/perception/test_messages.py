@@ -10,7 +10,7 @@ import pytest
 
 from wm_planner.configurator.contract import Contract, parse_contract
 from wm_planner.perception.image import PerceptionError
-from wm_planner.perception.messages import decode_action
+from wm_planner.perception.messages import decode_actions
 
 Q = np.array([0.1, -0.2, 0.3, -1.8, 0.0, 1.7, 0.8])
 
@@ -20,9 +20,11 @@ def _twist(x: float, y: float, frame: str = "panda_link0") -> Any:
     return Message(header=Message(frame_id=frame), twist=Message(linear=linear, angular=Message(x=0.0, y=0.0, z=0.0)))
 
 
-def _trajectory(names: list[str], positions: list[float], after: float = 0.1) -> Any:
-    time = Message(sec=0, nanosec=int(after * 1e9))
-    return Message(joint_names=names, points=[Message(positions=positions, time_from_start=time)])
+def _trajectory(names: list[str], *points: tuple[float, list[float]]) -> Any:
+    """Points: when they are due, s, and the positions there."""
+    due = [Message(sec=0, nanosec=round(after * 1e9)) for after, _ in points]
+    places = [Message(positions=where, time_from_start=time) for (_, where), time in zip(points, due)]
+    return Message(joint_names=names, points=places)
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +36,42 @@ def trajectory_contract(joint_contract: Contract) -> Contract:
 
 def test_a_twist(push_contract: Contract) -> None:
     limit = np.array(push_contract.action.limit)
-    action = decode_action(_twist(0.5 * limit[0], -limit[1]), push_contract, Q)
-    np.testing.assert_allclose(action, [0.5, -1.0])
+    after, actions = decode_actions(_twist(0.5 * limit[0], -limit[1]), push_contract, Q)
+    np.testing.assert_allclose(after, [0.0])
+    np.testing.assert_allclose(actions, [[0.5, -1.0]])
 
 
 def test_joint_velocities(joint_contract: Contract) -> None:
-    action = decode_action(Message(data=[0.1, 0.2, 0.3, -0.4, 0.5, -1.0]), joint_contract, Q)
-    np.testing.assert_allclose(action, [0.1, 0.2, 0.3, -0.4, 0.5, -1.0])
+    after, actions = decode_actions(Message(data=[0.1, 0.2, 0.3, -0.4, 0.5, -1.0]), joint_contract, Q)
+    np.testing.assert_allclose(after, [0.0])
+    np.testing.assert_allclose(actions, [[0.1, 0.2, 0.3, -0.4, 0.5, -1.0]])
 
 
 def test_a_trajectory_in_any_order(trajectory_contract: Contract) -> None:
     names = list(trajectory_contract.action.names)
-    speeds = np.array([0.1, 0.2, 0.3, -0.4, 0.5, -1.0])
-    goal = Q[:6] + 0.1 * speeds
-    np.testing.assert_allclose(decode_action(_trajectory(names, [*goal]), trajectory_contract, Q), speeds)
-    np.testing.assert_allclose(decode_action(_trajectory(names[::-1], [*goal[::-1]]), trajectory_contract, Q), speeds)
+    speeds = np.array([[0.1, 0.2, 0.3, -0.4, 0.5, -1.0], [-0.3] * 6])
+    first = Q[:6] + 0.1 * speeds[0]
+    second = first + 0.2 * speeds[1]
+    there = _trajectory(names, (0.1, [*first]), (0.3, [*second]))
+    back = _trajectory(names[::-1], (0.1, [*first[::-1]]), (0.3, [*second[::-1]]))
+    for message in (there, back):
+        after, actions = decode_actions(message, trajectory_contract, Q)
+        np.testing.assert_allclose(after, [0.0, 0.1, 0.3])
+        np.testing.assert_allclose(actions, [*speeds, [0.0] * 6], atol=1e-12)
+
+
+def test_a_trajectory_is_taken_as_the_planner_takes_those_it_sends(trajectory_contract: Contract) -> None:
+    pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
+    from wm_planner.ros.commander import Commander
+
+    sent: list[Any] = []
+    commander, dt = Commander(trajectory_contract, sent.append), trajectory_contract.dt
+    commander.send(np.linspace(0.0, 0.2, 4)[:, None] * np.ones(6), Q, 10.0, dt)
+    after, actions = decode_actions(sent[0], trajectory_contract, Q)
+    for time in 10.0 + after + dt / 2:
+        commander.go_on(time)
+    remembered = [action for _, action in commander.drain()[1:]]
+    np.testing.assert_allclose(actions, remembered, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -61,16 +84,21 @@ def test_a_trajectory_in_any_order(trajectory_contract: Contract) -> None:
 )
 def test_twists_that_are_refused(push_contract: Contract, message: Any, said: str) -> None:
     with pytest.raises(PerceptionError, match=f"^{push_contract.action.topic}: .*{said}"):
-        decode_action(message, push_contract, Q)
+        decode_actions(message, push_contract, Q)
 
 
 def test_other_commands_that_are_refused(joint_contract: Contract, trajectory_contract: Contract) -> None:
     names = list(trajectory_contract.action.names)
     with pytest.raises(PerceptionError, match="2 values, expected 6"):
-        decode_action(Message(data=[0.1, 0.2]), joint_contract, Q)
+        decode_actions(Message(data=[0.1, 0.2]), joint_contract, Q)
     with pytest.raises(PerceptionError, match="no points"):
-        decode_action(Message(joint_names=names, points=[]), trajectory_contract, Q)
+        decode_actions(_trajectory(names), trajectory_contract, Q)
     with pytest.raises(PerceptionError, match=rf"joints \['{names[5]}'\] are missing"):
-        decode_action(_trajectory(names[:5], [0.0] * 5), trajectory_contract, Q)
-    with pytest.raises(PerceptionError, match="due after 0 s"):
-        decode_action(_trajectory(names, [*Q[:6]], after=0.0), trajectory_contract, Q)
+        decode_actions(_trajectory(names[:5], (0.1, [0.0] * 5)), trajectory_contract, Q)
+    with pytest.raises(PerceptionError, match="point 1 is due after 0 s, expected later than 0"):
+        decode_actions(_trajectory(names, (0.0, [*Q[:6]])), trajectory_contract, Q)
+    with pytest.raises(PerceptionError, match=r"point 2 is due after 0\.1 s, expected later than 0\.1"):
+        decode_actions(_trajectory(names, (0.1, [*Q[:6]]), (0.1, [*Q[:6]])), trajectory_contract, Q)
+    too_fast = [*(Q[:6] + 0.2 * np.eye(6)[2])]
+    with pytest.raises(PerceptionError, match=f"{names[2]} is 2 rad/s, expected at most 1"):
+        decode_actions(_trajectory(names, (0.1, [*Q[:6]]), (0.2, too_fast)), trajectory_contract, Q)

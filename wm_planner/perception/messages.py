@@ -41,52 +41,66 @@ def decode_joints(message: Any, joints: Joints) -> np.ndarray:
     return order_joints(message.name, getattr(message, joints.field), joints)
 
 
-def decode_action(message: Any, contract: Contract, q: np.ndarray) -> np.ndarray:
-    """The normalised action, (A,) in [-1, 1], that a command asks for.
+def decode_actions(message: Any, contract: Contract, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The normalised actions that a command asks for, each until the next.
 
     Args:
         q: (J,) joint positions when it was sent, radians: where a trajectory begins.
 
+    Returns:
+        When they begin, (N,) s after its stamp, the first at 0; and what they are, (N, A) in [-1, 1]. Of a trajectory
+        one on the way to each point, as the planner takes those it sends, and rest after the last; of others one.
+
     Raises:
-        PerceptionError: another frame, other joints, values that are not finite or beyond the contract's limits.
+        PerceptionError: another frame, other joints, values that are not finite or beyond the contract's limits, or
+            points that are not due one after another.
     """
     action, topic = contract.action, contract.action.topic
-    values = _command(message, contract, q)
-    if values.shape != (contract.action_dim,):
-        raise PerceptionError(f"{topic}: {values.size} values, expected {contract.action_dim} ({list(action.names)})")
+    after, values = _commands(message, contract, q)
+    if values.shape[1:] != (contract.action_dim,):
+        raise PerceptionError(
+            f"{topic}: {values.shape[1]} values, expected {contract.action_dim} ({list(action.names)})"
+        )
     if not np.isfinite(values).all():
-        raise PerceptionError(f"{topic}: a command of {values.tolist()} is not finite")
-    normalised = contract.normalised(values)
-    for name, value, unit, limit, share in zip(action.names, values, action.unit, action.limit, normalised):
-        if abs(share) > 1.0 + _OVER:
+        bad = values[~np.isfinite(values).all(1)][0]
+        raise PerceptionError(f"{topic}: a command of {bad.tolist()} is not finite")
+    for name, column, unit, limit in zip(action.names, values.T, action.unit, action.limit):
+        value = column[np.abs(column).argmax()]
+        if abs(value) > (1.0 + _OVER) * limit:
             raise PerceptionError(
                 f"{topic}: {name} is {value:.3g} {unit}, expected at most {limit:g}; "
                 "drive more slowly, or raise action.limit in the contract"
             )
-    return normalised.clip(-1.0, 1.0)
+    return after, contract.normalised(values).clip(-1.0, 1.0)
 
 
-def _command(message: Any, contract: Contract, q: np.ndarray) -> np.ndarray:
-    """In the contract's units and order, (A,)."""
+def _commands(message: Any, contract: Contract, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """When they begin, (N,) s after the stamp, and what they are in the contract's units and order, (N, A)."""
     action = contract.action
     if action.interface is Interface.TWIST:
         if message.header.frame_id != action.frame_id:
             raise PerceptionError(
                 f"{action.topic}: frame_id is {message.header.frame_id!r}, expected {action.frame_id!r}"
             )
-        return np.array([attrgetter(name)(message.twist) for name in action.names])
+        return np.zeros(1), np.array([[attrgetter(name)(message.twist) for name in action.names]])
     if action.interface is Interface.JOINT_VELOCITY:
-        return np.asarray(message.data, np.float64)
+        return np.zeros(1), np.asarray(message.data, np.float64)[None]
     if not message.points:
         raise PerceptionError(f"{action.topic}: the trajectory has no points, expected at least one")
-    point = message.points[0]
-    places = dict(zip(message.joint_names, point.positions))
-    if missing := [name for name in action.names if name not in places]:
-        raise PerceptionError(
-            f"{action.topic}: joints {missing} are missing, expected {list(action.names)}, found {list(places)}"
-        )
-    duration = point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec
-    if duration <= 0.0:
-        raise PerceptionError(f"{action.topic}: the first point is due after {duration:g} s, expected later than 0")
     start = dict(zip(contract.joints.names, q))
-    return np.array([(places[name] - start[name]) / duration for name in action.names])
+    times, path = [0.0], [[start[name] for name in action.names]]
+    for number, point in enumerate(message.points, start=1):
+        places = dict(zip(message.joint_names, point.positions))
+        if missing := [name for name in action.names if name not in places]:
+            raise PerceptionError(
+                f"{action.topic}: joints {missing} are missing, expected {list(action.names)}, found {list(places)}"
+            )
+        due = point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec
+        if due <= times[-1]:
+            raise PerceptionError(
+                f"{action.topic}: point {number} is due after {due:g} s, expected later than {times[-1]:g}"
+            )
+        times.append(due)
+        path.append([places[name] for name in action.names])
+    velocities = np.diff(path, axis=0) / np.diff(times)[:, None]
+    return np.array(times), np.concatenate([velocities, np.zeros((1, contract.action_dim))])
