@@ -9,6 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from wm_planner.cli.main import app
+from wm_planner.data.output import Interrupted
+from wm_planner.evaluation.verify.section import Section, Verdict
+from wm_planner.evaluation.verify.verify import SECTIONS
 from wm_planner.training.train import VALIDATION_EPISODES
 from wm_planner.world_model.checkpoint import load_checkpoint
 
@@ -139,6 +142,23 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
             ["evaluate", "--task", "panda_push", "--ros", "--factor", "friction"],
             "--ros has no factors but the camera's",
         ),
+        (
+            ["evaluate", "--task", "panda_push", "--ros", "--workers", "2"],
+            "--ros runs one trial at a time, found --workers 2",
+        ),
+        (
+            ["evaluate", "--task", "panda_push", "--json", "/dev/null/report.json"],
+            "output /dev/null/report.json cannot be written: ",
+        ),
+        (["verify", "--task", "panda_push", "--html", "/"], "output / is a folder, expected a file"),
+        (
+            ["collect", "--task", "panda_push", "--output", "/dev/null/play.h5"],
+            "output /dev/null/play.h5 cannot be written: ",
+        ),
+        (
+            ["convert", "bag", "--contract", "panda_push", "--output", "/dev/null/play.h5"],
+            "output /dev/null/play.h5 cannot be written: ",
+        ),
         (["evaluate", "--task", "panda_push", "--set", "horizon"], "has no '='"),
         (["evaluate", "--task", "panda_push", "--set", "solver.name=magic"], "Input should be 'cem'"),
         (["up", "toaster"], "nodes ['toaster'] do not exist"),
@@ -155,3 +175,58 @@ def test_a_faster_camera_needs_real_time() -> None:
     result = runner.invoke(app, ["evaluate", "--task", "panda_reach", "--episodes", "1", "--camera-rate", "12"])
     assert result.exit_code != 0
     assert "one image per control step, found --camera-rate 12" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("reason", "why", "code"),
+    [
+        (KeyboardInterrupt(), "KeyboardInterrupt", 130),
+        (TimeoutError("no ground truth for 20 s"), "TimeoutError: no ground truth for 20 s", 1),
+    ],
+)
+def test_a_report_of_the_trials_before_an_early_end_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: BaseException, why: str, code: int
+) -> None:
+    def end(*_: object, **__: object) -> dict:
+        raise Interrupted("1 of 3 trials", reason, {"n": 1}) from reason
+
+    monkeypatch.setattr("wm_planner.evaluation.evaluate.evaluate", end)
+    path = tmp_path / "report.json"
+    result = runner.invoke(app, ["evaluate", "--task", "panda_push", "--episodes", "3", "--json", str(path)])
+    assert result.exit_code == code
+    assert json.loads(path.read_text()) == {"n": 1, "interrupted": f"ended after 1 of 3 trials: {why}"}
+    assert f"error: ended after 1 of 3 trials: {why}" in " ".join(result.output.split())
+
+
+def test_a_report_of_the_sections_before_an_early_end_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(_: object) -> Section:
+        return Section("prediction", "", [Verdict("error", 0.1, 0.2, "<=")])
+
+    def fails(_: object) -> Section:
+        raise RuntimeError("no memory left")
+
+    monkeypatch.setitem(SECTIONS, "prediction", measured)
+    monkeypatch.setitem(SECTIONS, "state", fails)
+    report, html = tmp_path / "report.json", tmp_path / "report.html"
+    verify = ["verify", "--task", "panda_reach", "--quick", "--sections", "prediction,state,intervention"]
+    result = runner.invoke(app, [*verify, "--json", str(report), "--html", str(html)])
+    assert result.exit_code == 1
+    said = "ended after 1 of 3 sections, in state: RuntimeError: no memory left"
+    assert f"error: {said}" in " ".join(result.output.split())
+    written = json.loads(report.read_text())
+    assert written["interrupted"] == said and list(written["sections"]) == ["prediction"] and not written["passed"]
+    assert said in html.read_text()
+
+
+@pytest.mark.parametrize(("options", "value"), [([], "false"), (["--use-sim-time"], "true")])
+def test_the_recorder_can_run_on_simulated_time(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], value: str
+) -> None:
+    pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
+    given: list[list[str]] = []
+    monkeypatch.setattr("wm_planner.ros.recorder_node.main", given.append)
+    result = runner.invoke(app, ["record", "--contract", "panda_push", "--output", "bag", *options])
+    assert result.exit_code == 0
+    assert f"use_sim_time:={value}" in given[0]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from wm_planner.data.collect import Look, collect, collect_episode, ground_truth
 from wm_planner.data.dataset import read_episodes
+from wm_planner.data.output import Interrupted
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.tasks import COLLECTION, CUBE_HIGH, CUBE_LOW, get_task
 from wm_planner.sim.world import SceneState
@@ -29,6 +37,62 @@ def test_same_data_with_one_and_two_workers(tmp_path: Path) -> None:
     assert one.actions.shape == (3, 6, 2) and np.abs(one.actions).max() <= 1
     assert one.state.shape == (3, 7, 7)
     assert done == [1, 2, 3] * 2
+
+
+_COLLECTS = """
+import sys
+from pathlib import Path
+from wm_planner.data.collect import collect
+from wm_planner.sim.tasks import get_task
+if __name__ == "__main__":
+    collect(get_task("panda_reach"), Path(sys.argv[1]), 2000, 6, 1, 1, lambda done: print(done, flush=True))
+"""
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Arrays and provenance."""
+    with h5py.File(one) as ours, h5py.File(other) as theirs:
+        said = [json.loads(file.attrs["provenance"]) for file in (ours, theirs)]
+        return said[0] == said[1] and all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_episodes_finished_before_an_error_are_kept_as_fewer_of_them(tmp_path: Path) -> None:
+    task, path = get_task("panda_reach"), tmp_path / "play.h5"
+    path.write_text("an older one")
+
+    def fail(done: int) -> None:
+        if done == 3:
+            raise OSError("no power")
+
+    with pytest.raises(Interrupted, match=r"^ended after 3 of 50 episodes, now in .*_first_3\.h5: OSError: no power$"):
+        collect(task, path, episodes=50, steps=4, seed=1, workers=1, progress=fail)
+    collect(task, tmp_path / "fewer.h5", episodes=3, steps=4, seed=1, workers=1)
+    assert _same(tmp_path / "play_first_3.h5", tmp_path / "fewer.h5")
+    assert path.read_text() == "an older one", "only what is complete has this name"
+
+
+def test_ctrl_c_keeps_the_episodes_that_are_finished(tmp_path: Path) -> None:
+    script, path = tmp_path / "collects.py", tmp_path / "play.h5"
+    script.write_text(_COLLECTS)
+    command, pipe = [sys.executable, str(script), str(path)], subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() not in ("3\n", ""):  # the simulation says something, too
+            pass
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode != 0
+    told = re.search(r"ended after (\d+) of 2000 episodes, now in (.*): KeyboardInterrupt", errors)
+    assert told, errors
+    kept = int(told[1])
+    assert 3 <= kept < 2000 and not path.exists()
+    collect(get_task("panda_reach"), tmp_path / "fewer.h5", episodes=kept, steps=6, seed=1, workers=1)
+    assert _same(Path(told[2]), tmp_path / "fewer.h5")
+
+
+def test_a_path_that_cannot_be_written_is_named_before_anything_is_played(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"is a folder, expected a file"):
+        collect(get_task("panda_reach"), tmp_path, episodes=10**9, steps=6, seed=1, workers=1)
 
 
 @pytest.mark.parametrize("name", ["panda_push", "rover_rooms"])

@@ -12,7 +12,9 @@ from wm_planner.actor.agent import Agent, AgentConfig, Plan
 from wm_planner.actor.solver import SolverConfig
 from wm_planner.configurator.contract import Contract
 from wm_planner.configurator.paths import checkpoint_path
+from wm_planner.data.output import Interrupted
 from wm_planner.evaluation.evaluate import Evaluator, evaluate, scene_seed
+from wm_planner.evaluation.report import Trial
 from wm_planner.sim.tasks import get_task
 from wm_planner.world_model.checkpoint import CheckpointError, save_checkpoint
 from wm_planner.world_model.config import ModelConfig
@@ -84,14 +86,29 @@ def test_late_observations_are_planned_from_with_the_actions_since(
         np.testing.assert_allclose(made.actions[:late], np.reshape(taken[k - late : k], (late, 2)), atol=1e-6)
 
 
-def test_a_factor_is_the_same_in_every_run_of_a_scene(small_model: WorldModel, tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    save_checkpoint(path, small_model, {})
-    task = replace(get_task("panda_push"), max_steps=3)
-    varied = Evaluator(task, "planner", path, CHEAP, factor="camera 5 cm")
-    varied.trial(8)
-    again = Evaluator(task, "planner", path, CHEAP, factor="camera 5 cm")
-    assert again.trial(9).distance == varied.trial(9).distance
+def test_a_factor_is_the_same_in_every_run_of_a_scene_and_another_in_others() -> None:
+    task = replace(get_task("panda_push"), max_steps=1)
+    cameras = {}
+    for run, scenes in enumerate([(8, 9), (9, 8)]):  # whatever was run before
+        varied = Evaluator(task, "random", Path(), CHEAP, factor="camera 5 cm")
+        for scene in scenes:
+            varied.trial(scene)
+            cameras[run, scene] = varied._env.world.camera
+    assert cameras[0, 8] == cameras[1, 8] and cameras[0, 9] == cameras[1, 9]
+    assert len({cameras[0, 8].eye, cameras[0, 9].eye, task.camera.eye}) == 3
+
+
+def test_trials_finished_before_an_early_end_are_reported_as_those_of_fewer_episodes() -> None:
+    task, seen = get_task("panda_push"), []
+
+    def end(trial: Trial) -> None:
+        seen.append(trial)
+        if len(seen) == 2:
+            raise TimeoutError("no time left")
+
+    with pytest.raises(Interrupted, match=r"^ended after 2 of 5 trials: TimeoutError: no time left$") as error:
+        evaluate(task, 5, 4, policy="random", progress=end)
+    assert error.value.finished == evaluate(task, 2, 4, policy="random")
 
 
 def test_random_actions_do_not_push_cubes_home() -> None:

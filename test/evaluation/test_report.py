@@ -33,13 +33,24 @@ def test_wilson_of_no_trials_says_nothing() -> None:
 
 def test_passing_through_the_goal_is_no_success() -> None:
     task = get_task("panda_push")
-    hold = Hold(task)
+    hold = Hold(task, 0.1)
     inside, outside = task.tolerance - 0.001, task.tolerance + 0.001
     assert not any(hold.update(inside, 0.1 * k) for k in range(task.hold - 1))
     assert not hold.update(outside, 5.0)
     results = [hold.update(inside, 6.0 + 0.1 * k) for k in range(task.hold)]
     assert results == [False] * (task.hold - 1) + [True]
     assert hold.since == 6.0
+
+
+@pytest.mark.parametrize("rate", [10, 30])
+@pytest.mark.parametrize("begin", [0.0, 6.1, 1234.567])
+def test_a_goal_is_held_for_as_long_however_many_images_come(rate: int, begin: float) -> None:
+    task = get_task("panda_push")
+    assert task.hold == 10
+    hold = Hold(task, 0.1)
+    held = [hold.update(0.0, begin + k / rate) for k in range(rate)]
+    assert held.index(True) == 9 * rate // 10
+    assert hold.since == begin
 
 
 def test_percentiles_leave_out_what_is_not_finite() -> None:

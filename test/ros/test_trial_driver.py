@@ -1,4 +1,4 @@
-"""What the trial driver waits for: a simulator that comes late or never, a planner that does not see yet."""
+"""What the trial driver waits for: a simulator late or never there, a planner that does not see yet, a goal held."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
@@ -17,6 +18,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from wm_planner.ros import qos, trial_driver
+from wm_planner.ros.messages import stamp
 from wm_planner.ros.status import State, status_message
 from wm_planner.ros.trial_driver import TrialDriver
 from wm_planner.sim.tasks import get_task
@@ -52,6 +54,31 @@ class Blind(Node):
         self._status.publish(status_message("planner", State.IDLE, "no goal", self.statuses < 10, {}))
 
 
+class Standing(Node):
+    """Simulator and planner in one: the robot stands at its goal, seen `rate` times in a second of its time."""
+
+    def __init__(self, context: Any, rate: int) -> None:
+        super().__init__("sim", context=context)
+        self.declare_parameter("seed", 0)
+        for service in ("planner/cancel", "sim/reset"):
+            self.create_service(Trigger, service, self._answer)
+        self._status = self.create_publisher(DiagnosticStatus, "planner/status", qos.STATE)
+        self._truth = self.create_publisher(PointStamped, "sim/ground_truth/tool", qos.STATE)
+        self._rate, self._images = rate, 0
+        self.create_timer(0.02, self._show)
+
+    def _answer(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = True
+        return response
+
+    def _show(self) -> None:
+        self._images += 1
+        truth = PointStamped()
+        truth.header.stamp = stamp(self._images / self._rate)
+        self._truth.publish(truth)
+        self._status.publish(status_message("planner", State.PLANNING, "at work", False, {}))
+
+
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrialDriver]:
     monkeypatch.setattr(trial_driver, "_PATIENCE", 0.5)
@@ -85,3 +112,17 @@ def test_a_planner_that_does_not_see_yet_is_waited_for(driver: TrialDriver) -> N
 def test_a_service_that_is_not_there_is_named(driver: TrialDriver) -> None:
     with pytest.raises(TimeoutError, match=r"service sim/reset has not answered 6 requests; nobody offers it"):
         driver._call(Trigger, "sim/reset", Trigger.Request())
+
+
+@pytest.mark.parametrize("rate", [10, 30])
+def test_a_goal_is_held_for_as_long_whatever_the_cameras_rate(driver: TrialDriver, rate: int) -> None:
+    robot = Spinner(lambda context: Standing(context, rate))
+    try:
+        driver.wait_until_ready()
+        trial, statuses, lasted = driver.run(1, np.zeros((8, 8, 3), np.uint8), np.zeros(3))
+    finally:
+        robot.close()
+    assert trial.success and trial.distance == 0.0
+    # Ten images at the control rate, of which the first begins it; an image may have been lost.
+    assert 0.89 < lasted - trial.seconds < 0.91 + 2 / rate
+    assert 0.8 * rate < len(statuses) <= 1 + round((0.9 + 2 / rate) * rate)

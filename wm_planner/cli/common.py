@@ -24,6 +24,7 @@ from rich.progress import (
 )
 
 from wm_planner.actor.agent import AgentConfig
+from wm_planner.data.output import write_whole
 
 console = Console()
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,7 +32,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def clean_errors(function: F) -> F:
-    """Show expected errors as one message and exit code 1, not as a traceback."""
+    """Show expected errors as one message and exit code 1, not as a traceback; 130 where Ctrl-C was the cause."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -44,7 +45,7 @@ def clean_errors(function: F) -> F:
         except (ValueError, KeyError, OSError, FloatingPointError, RuntimeError) as error:
             text = error.args[0] if isinstance(error, KeyError) and error.args else error
             console.print(f"[red]error:[/] {escape(str(text))}", soft_wrap=True)
-        raise typer.Exit(1)
+            raise typer.Exit(130 if isinstance(error.__cause__, KeyboardInterrupt) else 1) from None
 
     return wrapped  # type: ignore[return-value]
 
@@ -115,6 +116,6 @@ def output_path(output: Path | None, run: Path, checkpoint: Path) -> Path:
 
 
 def write_json(path: Path | None, data: dict) -> None:
+    """Write figures whole or not at all; None: nowhere. Ask `require_writable` before work that takes long."""
     if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(data, indent=2) + "\n")
+        write_whole(path, json.dumps(data, indent=2) + "\n")

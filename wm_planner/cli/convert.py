@@ -24,9 +24,11 @@ def convert(
     from wm_planner.configurator.contract import load_contract
     from wm_planner.data.bags import read_bags
     from wm_planner.data.dataset import write_episodes
+    from wm_planner.data.output import require_writable
 
     agreed = load_contract(contract)
     path = output or Path("data") / f"{agreed.name}.h5"
+    require_writable(path)
     with progress_bar() as bar:
         row = bar.add_task("reading bags", total=len(bags))
         episodes = read_bags(bags, agreed, steps, command_delay, lambda done: bar.update(row, completed=done))

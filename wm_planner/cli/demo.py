@@ -37,6 +37,7 @@ def demo(
     console.print(f"ROS_DOMAIN_ID={private_domain()}; node logs in {output / 'logs'}; Ctrl-C stops everything")
     trials: list[Trial] = []
     statuses: list[dict[str, str]] = []
+    watched = 0.0
     rows = []
     with (
         Live("starting simulator and planner", console=console, refresh_per_second=5) as live,
@@ -53,14 +54,15 @@ def demo(
                 film.add(tick.camera, tick.imagined, tick.now, tick.distance)
                 live.update(_live_view(title, tick))
 
-            trial, seen = node.run(scene, film.goal, the_task.position(scenes.world), watch)
+            trial, seen, lasted = node.run(scene, film.goal, the_task.position(scenes.world), watch)
             trials.append(trial)
             statuses += seen
+            watched += lasted
             film.write(output / f"{task}_{number:02d}.mp4", scenes.contract.control_rate)
             rows.append(film.summary(number))
     scenes.close()
     write_image(output / f"{task}.png", rows[:4])
-    result = summarise(the_task, trials, statuses, seed, checkpoint)
+    result = summarise(the_task, trials, statuses, watched, seed, checkpoint)
     write_json(output / f"{task}.json", result)
     console.print(_closing_table(result))
     console.print(f"videos, picture and figures in {output}/")

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from wm_planner.cli.common import agent_config, clean_errors, console, progress_bar, write_json
+from wm_planner.data.output import Interrupted, require_writable
 
 
 @clean_errors
@@ -58,6 +60,11 @@ def evaluate(
         raise ValueError(f"--ros takes the task's own tolerance, found --tolerance {tolerance}")
     if ros and policy != "planner":
         raise ValueError(f"--ros runs the planner node, found --policy {policy}")
+    if ros and workers != 1:
+        raise ValueError(f"--ros runs one trial at a time, found --workers {workers}")
+    if json:
+        require_writable(json)
+    early: Interrupted | None = None
     with progress_bar() as bar:
         row = bar.add_task(task, total=episodes)
         successes = 0
@@ -67,30 +74,35 @@ def evaluate(
             successes += trial.success
             bar.update(row, advance=1, description=f"{task}: {successes} reached")
 
-        if ros:
-            from wm_planner.evaluation.realtime import evaluate as realtime
+        try:
+            if ros:
+                from wm_planner.evaluation.realtime import evaluate as realtime
 
-            report = realtime(
-                get_task(task), episodes, seed, checkpoint, set or [], show, camera_rate=camera_rate, factor=factor
-            )
-        else:
-            config = agent_config(set or [])
-            report = lockstep(
-                get_task(task),
-                episodes,
-                seed,
-                policy,  # type: ignore[arg-type]
-                checkpoint,
-                config,
-                workers,
-                goals,  # type: ignore[arg-type]
-                show,
-                factor=factor,
-                lamp=lamp,
-                tolerance=tolerance,
-            )
+                report = realtime(
+                    get_task(task), episodes, seed, checkpoint, set or [], show, camera_rate=camera_rate, factor=factor
+                )
+            else:
+                config = agent_config(set or [])
+                report = lockstep(
+                    get_task(task),
+                    episodes,
+                    seed,
+                    policy,  # type: ignore[arg-type]
+                    checkpoint,
+                    config,
+                    workers,
+                    goals,  # type: ignore[arg-type]
+                    show,
+                    factor=factor,
+                    lamp=lamp,
+                    tolerance=tolerance,
+                )
+        except Interrupted as error:
+            early, report = error, error.finished | {"interrupted": str(error)}
     write_json(json, report)
     table = Table("", "value")
     for name, value in report.items():
-        table.add_row(name, str(value))
+        table.add_row(name, escape(str(value)))
     console.print(table)
+    if early:
+        raise early

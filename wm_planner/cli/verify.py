@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from wm_planner.cli.common import agent_config, clean_errors, console, write_json
+from wm_planner.data.output import Interrupted, require_writable, write_whole
 
 if TYPE_CHECKING:
     from wm_planner.evaluation.verify.section import Section
@@ -37,6 +38,9 @@ def verify(
     from wm_planner.evaluation.verify.verify import verify as measure
     from wm_planner.sim.tasks import get_task
 
+    for output in (json, html):
+        if output:
+            require_writable(output)
     path = checkpoint or checkpoint_path(task)
     lab = Lab(get_task(task), path, QUICK if quick else FULL, agent_config(set or []), workers, data)
     if calibrate:
@@ -45,17 +49,23 @@ def verify(
     elif not lab.facts.get("surprise"):
         console.print(f"{path.name} has no calibration of surprise: measured on fresh play (--calibrate stores it)")
     names = [name.strip() for name in sections.split(",")] if sections else applicable(lab.task.with_cube)
+    early: Interrupted | None = None
     try:
         with console.status("") as status:
             done = measure(lab, names, lambda name: status.update(f"{task}: {name}"))
+    except Interrupted as error:
+        early, done = error, error.finished
     finally:
         lab.close()
     facts = report_facts(lab, path, quick)
+    if early:
+        facts["interrupted"] = str(early)
     write_json(json, as_json(done, facts))
     if html:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(page(done, facts))
+        write_whole(html, page(done, facts))
     console.print(_verdicts(done))
+    if early:
+        raise early
     if not all(verdict.passed for section in done for verdict in section.verdicts):
         raise typer.Exit(1)
 

@@ -4,19 +4,18 @@ what was played before in their process: of 2,400 episodes collected twice, one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-
 import torch
 
 from wm_planner.actor.agent import Agent, AgentConfig
 from wm_planner.configurator.contract import Contract, load_contract
-from wm_planner.configurator.workers import worker_pool
+from wm_planner.configurator.workers import as_done, worker_pool
 from wm_planner.data.dataset import Episodes, write_episodes
 from wm_planner.data.exploring_play import BURSTS, ExploringPlay
+from wm_planner.data.output import Interrupted, require_writable
 from wm_planner.data.planner_play import PlannerPlay
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.play import Play, make_play
@@ -116,7 +115,9 @@ def _start(
     torch.set_num_threads(1)
     _environment = Environment(get_task(task), lamp=lamp)
     if look != "nominal":
-        _randomisation = Randomisation(_environment, look == "harmless", _knowing_its_body(align_by, _environment.contract))
+        _randomisation = Randomisation(
+            _environment, look == "harmless", _knowing_its_body(align_by, _environment.contract)
+        )
     if checkpoint:
         model = load_checkpoint(checkpoint, expected=_environment.contract).model.for_planning()
         _agent = Agent(model, AgentConfig())
@@ -170,10 +171,13 @@ def collect(
         latency: the most control steps that plans of a checkpoint take; each goal draws its own; see `PlannerPlay`.
 
     Raises:
-        ValueError: another look, or exploring, and a checkpoint: what it plans depends on what it sees, and on nothing else;
-            or bursts of another name, or strokes where there is no object, or shoves where there is no door; or a camera
-            is to be found that does not move, or by a model that does not know its robot; or latency where nothing plans.
+        ValueError: another look, or exploring, and a checkpoint: what it plans depends on what it sees, and on nothing
+            else; or bursts of another name, or strokes where there is no object, or shoves where there is no door; or a
+            camera is to be found that does not move, or by a model that does not know its robot; or latency where
+            nothing plans; or `path` cannot be written.
         CheckpointError: a checkpoint cannot be loaded or was trained under another contract.
+        Interrupted: it ended early. The first episodes, up to one that is missing, are in a file beside `path` that is
+            named in the text: the same as fewer episodes of the same seed.
     """
     if checkpoint and look != "nominal":
         raise ValueError(f"{look} images are of scripted play, found a checkpoint that is to plan; leave one out")
@@ -186,23 +190,16 @@ def collect(
     if explore == "shoves" and task.truth != "base":
         raise ValueError(f"shoves go at the walls beside a door, but {task.name} has none; have it explore by noise")
     if align_by and look != "randomised":
-        raise ValueError(f"{align_by} is to tell where the camera is, but it moves in randomised images only; leave it out")
+        raise ValueError(
+            f"{align_by} is to tell where the camera is, but it moves in randomised images only; leave it out"
+        )
     if latency and not checkpoint:
         raise ValueError(f"plans are to take up to {latency} steps, but play does not plan; give a checkpoint")
+    require_writable(path)
     contract = load_contract(task.contract)
     _knowing_its_body(align_by, contract)  # before any process is started
     if checkpoint:
         load_checkpoint(checkpoint, expected=contract)
-    stacked: list[np.ndarray] = []
-    with worker_pool(workers, _start, task.name, lamp, checkpoint, look, explore, align_by, latency) as pool:
-        futures = (pool.submit(_episode, seed, index, steps) for index in range(episodes))
-        for done, future in enumerate(as_completed(futures), 1):
-            index, arrays = future.result()
-            # Into place at once, and no future kept: frames held twice may be more than there is memory for.
-            stacked = stacked or [np.empty((episodes, *array.shape), array.dtype) for array in arrays]
-            for whole, array in zip(stacked, arrays):
-                whole[index] = array
-            progress(done)
     provenance = {
         "task": task.name,
         "seed": seed,
@@ -215,4 +212,28 @@ def collect(
         "align_by": align_by.name if align_by else None,
         "latency": latency,
     }
-    write_episodes(path, Episodes.of(stacked, contract), provenance)
+    stacked: list[np.ndarray] = []
+    finished = np.zeros(episodes, bool)
+
+    def write(file: Path, count: int) -> None:
+        first = Episodes.of((array[:count] for array in stacked), contract)
+        write_episodes(file, first, provenance | {"episodes": count})
+
+    try:
+        with worker_pool(workers, _start, task.name, lamp, checkpoint, look, explore, align_by, latency) as pool:
+            calls = ((seed, index, steps) for index in range(episodes))
+            for done, (index, arrays) in enumerate(as_done(pool, workers, _episode, calls), 1):
+                # Into place at once: frames held twice may be more than there is memory for.
+                stacked = stacked or [np.empty((episodes, *array.shape), array.dtype) for array in arrays]
+                for whole, array in zip(stacked, arrays):
+                    whole[index] = array
+                finished[index] = True
+                progress(done)
+    except BaseException as reason:
+        kept = int(finished.cumprod().sum())  # up to the first that is missing: what fewer episodes would have been
+        if not kept:
+            raise
+        file = path.with_stem(f"{path.stem}_first_{kept}")  # another: what has its name is complete
+        write(file, kept)
+        raise Interrupted(f"{kept} of {episodes} episodes, now in {file}", reason) from reason
+    write(path, episodes)

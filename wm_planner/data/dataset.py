@@ -2,7 +2,8 @@
 
 Layout: frames (N, T+1, S, S, 3) uint8, joints (N, T+1, J) float32, actions (N, T, A) float32 normalised,
 state (N, T+1, K) float32 ground truth for probes and the true-state ceiling, never given to the model,
-attempts (N, T) int32: actions with one number were made to one end; what an attempt led to is a goal in hindsight. Negative: to no end.
+attempts (N, T) int32: actions with one number were made to one end; what an attempt led to is a goal in hindsight.
+Negative: to no end.
 The contract travels in the file's attributes.
 """
 
@@ -24,7 +25,7 @@ class DatasetError(ValueError):
 
 
 class Episodes(NamedTuple):
-    """Arrays of equal-length episodes; shapes as in the module docstring. Frames of a file are read as they are used."""
+    """Arrays of equal-length episodes, shaped as the module says. Frames of a file are read as they are used."""
 
     frames: np.ndarray
     joints: np.ndarray

@@ -44,8 +44,10 @@ def stroke(env: Environment, rng: np.random.Generator, steps: int) -> np.ndarray
 
 
 def shove(env: Environment, rng: np.random.Generator, steps: int) -> np.ndarray:
-    """At the nearer end of the wall beside the door, more or less as noise has it, (steps, A): a rover that has run into
-    one turns, slips and stalls by what its planner tries next."""
+    """At the nearer end of the wall beside the door, more or less as noise has it, (steps, A).
+
+    A rover that has run into one turns, slips and stalls by what its planner tries next.
+    """
     x, y, _, yaw = env.world.truth()["base"]
     end, inwards = min(zip(DOOR_ENDS, (1.0, -1.0)), key=lambda side: abs(side[0] - y))
     offset = np.array((rng.uniform(-_ACROSS, _ACROSS) - x, end + inwards * rng.uniform(*_INWARDS) - y))

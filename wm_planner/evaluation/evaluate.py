@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import as_completed
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -14,8 +14,9 @@ import torch
 from wm_planner.actor.agent import Agent, AgentConfig
 from wm_planner.configurator.contract import load_contract
 from wm_planner.configurator.paths import checkpoint_path
-from wm_planner.configurator.workers import worker_pool
+from wm_planner.configurator.workers import as_done, worker_pool
 from wm_planner.data.collect import ground_truth
+from wm_planner.data.output import Interrupted
 from wm_planner.evaluation.goals import GoalKind, make_goal
 from wm_planner.evaluation.hold import Hold
 from wm_planner.evaluation.report import Trial, report
@@ -79,7 +80,7 @@ class Evaluator:
             self._taken: list[np.ndarray] = []
             frame = to_frame(goal.image, env.contract.cameras[0])
             self._agent.set_goal(goal.truth if self._policy == "true-state" else frame)
-        hold, plan_ms = Hold(task), []
+        hold, plan_ms = Hold(task, env.contract.dt), []
         rng = np.random.default_rng(seed)
         for _ in range(task.max_steps):
             if self._policy == "random":
@@ -88,7 +89,7 @@ class Evaluator:
                 action, ms = self._plan(observation)
                 plan_ms.append(ms)
             observation = env.step(action)
-            if hold.update(env.distance(goal.position), observation.time):
+            if hold.update(env.distance(goal.position), env.world.time):
                 return Trial(seed, True, hold.since, env.distance(goal.position), plan_ms)
         return Trial(seed, False, float("nan"), env.distance(goal.position), plan_ms)
 
@@ -147,6 +148,7 @@ def evaluate(
     Raises:
         CheckpointError: the checkpoint cannot be loaded or was trained under another contract.
         ValueError: it sees images where the policy is given the true state, or the other way round.
+        Interrupted: it ended early; `finished` is the report of the first trials, as of fewer episodes.
     """
     checkpoint = checkpoint or default_checkpoint(task, policy)
     if policy != "random":  # before any process is started
@@ -154,19 +156,30 @@ def evaluate(
     seeds = [scene_seed(seed, episode) for episode in range(episodes)]
     tolerance = task.tolerance if tolerance is None else tolerance
     arguments = (task.name, policy, checkpoint, config or AgentConfig(), goals, factor, lamp, tolerance)
-    trials: dict[int, Trial] = {}
-    with worker_pool(workers, _start, *arguments) as pool:
-        for future in as_completed([pool.submit(_trial, s) for s in seeds]):
-            trial = future.result()
-            trials[trial.scene_seed] = trial
-            progress(trial)
     name = "" if policy == "random" else checkpoint.name
-    return report(task.name, [trials[s] for s in seeds], seed, name, policy) | {
-        "goals": goals,
-        "factor": factor,
-        "lamp": lamp,
-        "tolerance": tolerance,
-    }
+    trials: dict[int, Trial] = {}
+
+    def result() -> dict:
+        """Of the trials before the first that is missing; of those after it, the quick ones would be there."""
+        finished = [trials[s] for s in takewhile(trials.__contains__, seeds)]
+        return report(task.name, finished, seed, name, policy) | {
+            "goals": goals,
+            "factor": factor,
+            "lamp": lamp,
+            "tolerance": tolerance,
+        }
+
+    try:
+        with worker_pool(workers, _start, *arguments) as pool:
+            for trial in as_done(pool, workers, _trial, ((s,) for s in seeds)):
+                trials[trial.scene_seed] = trial
+                progress(trial)
+    except BaseException as reason:
+        early = result()
+        if not early["n"]:
+            raise
+        raise Interrupted(f"{early['n']} of {episodes} trials", reason, early) from reason
+    return result()
 
 
 def _require_sight(model: WorldModel, policy: Policy) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from wm_planner.configurator.contract import load_contract
 from wm_planner.configurator.paths import checkpoint_path
 from wm_planner.configurator.stack import running, stack
+from wm_planner.data.output import Interrupted
 from wm_planner.evaluation.evaluate import scene_seed, vary
 from wm_planner.evaluation.goals import make_goal
 from wm_planner.evaluation.report import Trial, percentiles, report
@@ -85,6 +85,9 @@ def evaluate(
     Args:
         camera_rate: of the simulated camera, Hz; None: the control rate.
         factor: one of the camera's place: it stands there for the whole run.
+
+    Raises:
+        Interrupted: it ended early; `finished` is the report of the trials before.
     """
     scenes = Environment(task)
     sim: dict[str, Any] = {} if camera_rate is None else {"camera.rate": camera_rate}
@@ -92,23 +95,38 @@ def evaluate(
         vary(scenes, factor, seed)
         camera = scenes.world.camera
         sim |= {"camera.eye": [*camera.eye], "camera.target": [*camera.target], "camera.up": [*camera.up]}
-    trials, statuses = [], []
-    with driver(task, checkpoint, settings or [], logs, sim=sim) as node:
-        for episode in range(episodes):
-            scene = scene_seed(seed, episode)
-            goal = make_goal(scenes, scene)
-            trial, seen = node.run(scene, goal.image, goal.position)
-            trials.append(trial)
-            statuses += seen
-            progress(trial)
-    scenes.close()
-    return summarise(task, trials, statuses, seed, checkpoint)
+    trials: list[Trial] = []
+    statuses: list[dict[str, str]] = []
+    watched = 0.0
+    try:
+        with driver(task, checkpoint, settings or [], logs, sim=sim) as node:
+            for episode in range(episodes):
+                scene = scene_seed(seed, episode)
+                goal = make_goal(scenes, scene)
+                trial, seen, lasted = node.run(scene, goal.image, goal.position)
+                trials.append(trial)
+                statuses += seen
+                watched += lasted
+                progress(trial)
+    except BaseException as reason:
+        if not trials:
+            raise
+        early = summarise(task, trials, statuses, watched, seed, checkpoint)
+        raise Interrupted(f"{len(trials)} of {episodes} trials", reason, early) from reason
+    finally:
+        scenes.close()
+    return summarise(task, trials, statuses, watched, seed, checkpoint)
 
 
 def summarise(
-    task: Task, trials: list[Trial], statuses: list[dict[str, str]], seed: int, checkpoint: Path | None
+    task: Task,
+    trials: list[Trial],
+    statuses: list[dict[str, str]],
+    watched: float,
+    seed: int,
+    checkpoint: Path | None,
 ) -> dict:
-    """The report of trials and the planner's statuses during them."""
+    """The report of trials, and of the planner's statuses during `watched` s of the robot's time."""
     busy = [s for s in statuses if s.get("state") == "planning"]
     result = report(task.name, trials, seed, (checkpoint or checkpoint_path(task.name)).name, "planner")
     rates = [float(s["rate_hz"]) for s in busy if float(s.get("rate_hz", 0)) > 0]
@@ -117,17 +135,17 @@ def summarise(
         "rate_hz": round(float(np.mean(rates)), 2) if rates else 0.0,
         "image_to_command_ms": percentiles(latency),
         "camera_moved": max((float(s["camera_moved"]) for s in statuses if "camera_moved" in s), default=0.0),
-        "alarms_per_ten_minutes": alarms(statuses, load_contract(task.contract).dt),
+        "alarms_per_ten_minutes": alarms(statuses, watched),
     }
 
 
-def alarms(statuses: list[dict[str, str]], dt: float) -> dict[str, float] | None:
-    """How often surprise slowed and stopped the robot; statuses `dt` s apart. None where surprise was not judged."""
+def alarms(statuses: list[dict[str, str]], watched: float) -> dict[str, float] | None:
+    """How often surprise slowed and stopped the robot in `watched` s of its time; None where nothing was judged."""
     if not any("surprise" in s for s in statuses):
         return None
     speeds = [float(s.get("speed", 1.0)) for s in statuses]
     changes = list(zip([1.0, *speeds], speeds))
-    per = 600.0 / (len(speeds) * dt)
+    per = 600.0 / watched
     return {
         "slowed": round(per * sum(now < 1.0 <= before for before, now in changes), 2),
         "stopped": round(per * sum(now <= 0.0 < before for before, now in changes), 2),

@@ -30,7 +30,7 @@ _ATTEMPTS, _PATIENCE = 6, 4.0  # requests to a service, and wall seconds to wait
 
 
 class Tick(NamedTuple):
-    """One control step of a trial. now: s since the goal was taken; distance: m; images: uint8 RGB."""
+    """One image of a trial. now: s since the goal was taken; distance: m; images: uint8 RGB."""
 
     now: float
     distance: float
@@ -79,11 +79,11 @@ class TrialDriver(Node):
         goal_image: np.ndarray,
         target: np.ndarray,
         tick: Callable[[Tick], None] = lambda tick: None,
-    ) -> tuple[Trial, list[dict[str, str]]]:
+    ) -> tuple[Trial, list[dict[str, str]], float]:
         """One trial. goal_image: (height, width, 3) uint8 RGB; target: ground-truth goal position, metres.
 
         Returns:
-            The trial, and the planner's status at each control step.
+            The trial, the planner's status with each image, and how long it lasted, s of the robot's time.
         """
         self._call(Trigger, "planner/cancel", Trigger.Request())
         self._set_seed(scene_seed)
@@ -91,7 +91,7 @@ class TrialDriver(Node):
         self._call(Trigger, "sim/reset", Trigger.Request())
         self._take_goal(goal_image)
 
-        hold, statuses, plan_ms = Hold(self._task), [], []
+        hold, statuses, plan_ms = Hold(self._task, self._contract.dt), [], []
         began = last = self._truth_after(-1.0)[0]
         success, distance = False, float("inf")
         while last - began < self._task.max_steps * self._contract.dt and not success:
@@ -102,7 +102,8 @@ class TrialDriver(Node):
             if "plan_ms" in self._status:
                 plan_ms.append(float(self._status["plan_ms"]))
             tick(Tick(last - began, distance, self._status, self._camera, self._imagined))
-        return Trial(scene_seed, success, hold.since if success else float("nan"), distance, plan_ms), statuses
+        trial = Trial(scene_seed, success, hold.since if success else float("nan"), distance, plan_ms)
+        return trial, statuses, last - began
 
     def _truth_after(self, time: float) -> tuple[float, np.ndarray]:
         """The newest ground truth, (stamp in s, position), once it is later than `time`."""

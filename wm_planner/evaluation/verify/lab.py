@@ -69,7 +69,8 @@ class Lab:
         self.task, self.checkpoint, self.size = task, checkpoint, size
         self.agent, self.workers, self._data = agent, workers, data
         self.env = Environment(task)
-        self.model, self.facts = load_checkpoint(checkpoint, expected=self.env.contract)
+        # On the CPU even where there is a GPU: sections feed it tensors of the CPU, few at a time.
+        self.model, self.facts = load_checkpoint(checkpoint, "cpu", expected=self.env.contract)
 
     def scene(self, index: int, warm_up: int) -> Play:
         """Put a fresh scene in place and play some steps of it; `context_now` is then what the model sees."""

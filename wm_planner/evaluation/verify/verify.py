@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from wm_planner.data.output import Interrupted
 from wm_planner.evaluation.verify.contact import contact
 from wm_planner.evaluation.verify.expectation import expectation
 from wm_planner.evaluation.verify.factors import factors
@@ -36,23 +37,29 @@ def verify(lab: Lab, names: list[str], progress: Callable[[str], None] = lambda 
 
     Raises:
         ValueError: a section that does not exist, or not for this task.
+        Interrupted: it ended early; `finished` are the sections before.
     """
     possible = applicable(lab.task.with_cube)
     if unknown := [name for name in names if name not in possible]:
         raise ValueError(f"sections {unknown} do not exist for {lab.task.name}, expected some of {possible}")
-    sections = []
+    sections: list[Section] = []
     for name in names:
         progress(name)
         began = time.monotonic()
-        sections.append(SECTIONS[name](lab))
+        try:
+            sections.append(SECTIONS[name](lab))
+        except BaseException as reason:
+            if not sections:
+                raise
+            raise Interrupted(f"{len(sections)} of {len(names)} sections, in {name}", reason, sections) from reason
         sections[-1].data["seconds"] = round(time.monotonic() - began)
     return sections
 
 
 def as_json(sections: list[Section], facts: dict) -> dict:
-    """Everything but the figures."""
+    """Everything but the figures; `interrupted` among the facts says that sections are missing."""
     return facts | {
-        "passed": all(v.passed for s in sections for v in s.verdicts),
+        "passed": "interrupted" not in facts and all(v.passed for s in sections for v in s.verdicts),
         "sections": {
             s.name: {
                 "verdicts": [v._asdict() | {"measured": round(v.measured, 4), "passed": v.passed} for v in s.verdicts],
