@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -144,6 +145,18 @@ def test_another_contract_names_every_field(path: Path, push_contract: Contract)
 def test_metadata_that_does_not_fit(path: Path, key: str, value: str | None, said: str) -> None:
     with pytest.raises(CheckpointError, match=f"(?s)model.safetensors.*{said}"):
         load_checkpoint(_rewrite(path, **{key: value}), "cpu")
+
+
+def test_weights_that_are_not_finite(tmp_path: Path, small_model: WorldModel) -> None:
+    broken = copy.deepcopy(small_model)
+    next(broken.critic.parameters()).data.view(-1)[0] = torch.nan
+    save_checkpoint(tmp_path / "broken.safetensors", broken, {})
+    with pytest.raises(CheckpointError, match=r"1 weights are not finite, critic\..* among them; train it again"):
+        load_checkpoint(tmp_path / "broken.safetensors")
+
+
+def test_how_far_ahead_commands_are_sent_may_differ(path: Path, push_contract: Contract) -> None:
+    load_checkpoint(path, "cpu", push_contract.model_copy(update={"action_chunk": 8}))
 
 
 def test_weights_of_another_architecture(path: Path, small_model: WorldModel) -> None:

@@ -101,7 +101,8 @@ def load_checkpoint(path: Path, device: str = "auto", expected: Contract | None 
         expected: the contract the caller is configured for.
 
     Raises:
-        CheckpointError: unreadable, of another format, or trained under another contract (names each field).
+        CheckpointError: unreadable, of another format, with weights that are not finite, or trained under another
+            contract (names each field).
     """
     tensors, metadata = load_tensors(path)
     if metadata.get("format") != FORMAT:
@@ -118,6 +119,8 @@ def load_checkpoint(path: Path, device: str = "auto", expected: Contract | None 
         raise CheckpointError(
             f"{path} was trained under another contract; configured != checkpoint:\n  " + "\n  ".join(lines)
         )
+    if broken := [k for k, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]:
+        raise CheckpointError(f"{path}: {len(broken)} weights are not finite, {broken[0]} among them; train it again")
     model = WorldModel(contract, config)
     try:
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
