@@ -47,8 +47,8 @@ def rover_contract() -> Contract:
 
 @pytest.fixture(scope="session")
 def joint_contract(push_contract: Contract) -> Contract:
-    """Panda driven by joint velocities, all joints but the last."""
-    data = push_contract.model_dump(mode="json")
+    """Panda driven by joint velocities, all joints but the last, anywhere; its trajectories would have eight steps."""
+    data = push_contract.model_dump(mode="json") | {"workspace": None, "action_chunk": 8}
     names = data["joints"]["names"][:6]
     data["action"] |= {
         "interface": "joint_velocity",

@@ -5,6 +5,8 @@ Latent (x, y) and joints (x, y, 0, ...) move by 0.1 times the action; the policy
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -279,15 +281,17 @@ def test_reset_repeats_exactly(model: WorldModel) -> None:
     assert not np.array_equal(other.plan().actions, agent.plan().actions)
 
 
-def test_a_broken_prediction_never_looks_good(model: WorldModel) -> None:
-    """NaN predictions give a plan of infinite cost whose actions stay finite."""
-    agent = _agent(model, policy_proposals=0)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_broken_prediction_never_looks_good(model: WorldModel, solver: str) -> None:
+    """Where nothing can be judged there is no plan, and random candidates are not acted on."""
+    agent = _agent(model, solver, policy_proposals=0)
     agent.set_goal(GOAL)
     agent.observe(*_at(0, 0), 0.0)
     model.broken = True
-    plan = agent.plan()
-    assert plan.cost == np.inf
-    assert np.isfinite(plan.actions).all()
+    with pytest.raises(FloatingPointError, match=r"no plan: the best of what was tried costs (inf|nan)"):
+        agent.plan()
+    model.broken = False
+    assert np.isfinite(agent.plan().cost)
 
 
 def test_plans_with_a_real_network(small_model: WorldModel, rng: np.random.Generator) -> None:
@@ -301,11 +305,34 @@ def test_plans_with_a_real_network(small_model: WorldModel, rng: np.random.Gener
     assert np.isfinite(plan.cost) and np.isfinite(plan.distance)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_plans_in_half_precision_nearly_as_in_full(
+    small_model: WorldModel, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, solver: str
+) -> None:
+    """As on every GPU."""
+    monkeypatch.setattr("wm_planner.world_model.model.half_precision", lambda device: True)
+    half = copy.deepcopy(small_model).for_planning()
+    frames = rng.integers(0, 256, (2, 64, 64, 3), np.uint8)
+    agent = _agent(half, solver, samples=4, iterations=2)
+    agent.set_goal(frames[0])
+    agent.observe(frames[1], rng.normal(size=7), 0.0)
+    plan = agent.plan()
+    assert np.isfinite(plan.actions).all() and np.isfinite(plan.cost)
+    actions = torch.from_numpy(plan.actions[None]).float()
+    with torch.no_grad():
+        expected, joints = small_model.rollout(agent.memory.context(), actions)
+    assert plan.latents.dtype == torch.float32
+    torch.testing.assert_close(plan.latents, expected[0], atol=0.03, rtol=0.03)
+    radians = joints[0] * small_model.joint_std + small_model.joint_mean
+    np.testing.assert_allclose(plan.joints, radians.numpy(), atol=0.03, rtol=0.03)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"costs": {"magic": 1.0}}, r"costs \['magic'\] do not exist.*latent_l2"),
         ({"costs": {"latent_l2": 0.0}}, "at least one with a weight"),
+        ({"costs": {"latent_l2": 1.0, "joint_l2": 1.0}}, "joint_l2 judges goal joints alone"),
         ({"costs": {}}, "at least one with a weight"),
         ({"horizon": 0}, "horizon"),
         ({"mode": "dream"}, "mode"),

@@ -82,6 +82,19 @@ def test_it_looks_again_only_when_the_robot_has_moved(model: WorldModel, scene: 
     assert len(looks) == LOOKS + 1
 
 
+def test_it_looks_again_however_long_the_robot_has_stood_still(model: WorldModel, scene: np.ndarray) -> None:
+    agent = _agent(model)
+    assert agent.view is not None
+    agent.observe(scene, JOINTS, 0.0)
+    for k in range(6000):  # two minutes at 50 Hz
+        agent.memory.acted(k / 50, np.zeros(2))
+    for k in range(40):
+        now = 120.0 + k * DT
+        agent.memory.acted(now, np.full(2, 0.5))
+        agent.observe(scene, JOINTS, now)
+    assert agent.view.settled
+
+
 def test_what_was_seen_before_the_camera_was_found_elsewhere_is_forgotten(
     model: WorldModel, scene: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

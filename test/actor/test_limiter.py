@@ -88,6 +88,55 @@ def test_never_drives_joints_beyond_their_ends(
     assert (_outside(after, lower[i], upper[i]) <= _outside(q[i], lower[i], upper[i]) + 1e-9).all()
 
 
+@given(st.sampled_from(BY_JOINTS), _vector(7, -0.6, 0.6), _vector(5, -5, 5))
+def test_never_drives_the_tool_out_of_the_workspace_by_its_joints(
+    contract: Contract, away: np.ndarray, action: np.ndarray
+) -> None:
+    q, dt = HOME + away, contract.dt
+    after = q.copy()
+    after[[contract.joints.names.index(n) for n in contract.action.names]] += (
+        Limiter(contract)(action, q, np.zeros(5), dt) * dt
+    )
+    lower, upper = np.array(contract.workspace.lower), np.array(contract.workspace.upper)
+    tools = [forward(contract.kinematics, joints)[0][:3, 3] for joints in (q, after)]
+    assert (_outside(tools[1], lower, upper) <= _outside(tools[0], lower, upper) + 1e-6).all()
+
+
+def test_joints_move_freely_inside_the_workspace_and_stop_at_its_walls() -> None:
+    limiter, q, up = Limiter(VELOCITY), _free(), np.array([0.0, 0.0, 0.0, -1.0, 0.0])  # the shoulder, backwards
+    names = [VELOCITY.joints.names.index(n) for n in VELOCITY.action.names]
+    command = limiter(up, q, np.zeros(5), VELOCITY.dt)
+    assert np.abs(command).max() > 0.4
+    for _ in range(100):
+        q = q.copy()
+        q[names] += limiter(up, q, command, VELOCITY.dt) * VELOCITY.dt
+    tool = forward(VELOCITY.kinematics, q)[0][:3, 3]
+    room = np.minimum(tool - np.array(VELOCITY.workspace.lower), np.array(VELOCITY.workspace.upper) - tool)
+    assert (room > -1e-6).all() and room.min() < 0.01
+
+
+@given(_vector(7, 0.0, 1.0), _vector(5, -5, 5))
+def test_joint_ends_are_approached_by_a_control_step(where: np.ndarray, action: np.ndarray) -> None:
+    """However soon the next command is due, it may be late."""
+    lower, upper = np.array(VELOCITY.joints.lower), np.array(VELOCITY.joints.upper)
+    q = lower + where * (upper - lower)
+    command = Limiter(VELOCITY)(action, q, np.array(VELOCITY.action.limit) * np.sign(action), 0.002)
+    i = [VELOCITY.joints.names.index(n) for n in VELOCITY.action.names]
+    after = q[i] + command * VELOCITY.dt
+    assert ((lower[i] - 1e-9 <= after) & (after <= upper[i] + 1e-9)).all()
+
+
+@pytest.mark.parametrize("before", [0.0, -0.1])
+def test_outside_the_workspace_the_way_back_gathers_speed_as_elsewhere(before: float) -> None:
+    """Whatever was planned, even rest."""
+    q = _free()
+    for _ in range(20):
+        pose, jacobian = forward(REACH.kinematics, q)
+        q = q + np.linalg.pinv(jacobian[:3]) @ np.array([0.0, 0.0, REACH.workspace.upper[2] + 0.1 - pose[2, 3]])
+    command = Limiter(REACH)(np.zeros(3), q, np.array([0.0, 0.0, before]), 0.02)
+    assert command[2] == pytest.approx(before - REACH.action.acceleration[2] * 0.02)
+
+
 @given(st.sampled_from([REACH, ROOMS]), _vector(3, -5, 5), _vector(3, -1, 1), st.sampled_from([0.002, 0.02]))
 def test_acceleration_is_limited_in_free_space(
     contract: Contract, action: np.ndarray, before: np.ndarray, dt: float

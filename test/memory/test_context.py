@@ -148,6 +148,13 @@ def test_memory_is_bounded_but_long_enough() -> None:
     assert memory.mean_action(59.9, 59.92)[0] == pytest.approx(2995 / 3000, abs=1e-3)
 
 
+def test_commands_at_a_kilohertz_reach_back_for_seconds() -> None:
+    memory = Memory(2, DT, 1)
+    for i in range(20_000):
+        memory.acted(i / 1000, np.ones(1))
+    np.testing.assert_allclose(memory.mean_action(15.0, 15.1), 1.0)
+
+
 @given(
     st.lists(st.tuples(st.floats(0.01, 0.3), st.floats(-1, 1)), min_size=1, max_size=20),
     st.floats(0, 2),

@@ -74,6 +74,20 @@ def test_a_trajectory_stays_within_the_joint_limits(trajectory_contract: Contrac
     assert (positions <= np.array(trajectory_contract.joints.upper)[:6] + 1e-12).all()
 
 
+def test_a_joint_beyond_its_limit_is_not_made_to_jump_back(trajectory_contract: Contract) -> None:
+    """Somebody may have moved it there by hand."""
+    sent: list = []
+    beyond = Q.copy()
+    beyond[0] = trajectory_contract.joints.upper[0] + 0.5
+    commander = Commander(trajectory_contract, sent.append)
+    commander.zero(beyond, 1.0)
+    assert sent[0].points[0].positions[0] == pytest.approx(beyond[0])
+    commander.send(np.tile([-1.0, 0, 0, 0, 0, 0], (8, 1)), beyond, 2.0, trajectory_contract.dt)
+    positions = np.array([beyond[0], *(p.positions[0] for p in sent[1].points)])
+    way_back = -np.diff(positions) / trajectory_contract.dt
+    assert (way_back > 0.0).all() and (way_back <= trajectory_contract.action.limit[0] + 1e-9).all()
+
+
 def test_limiting_a_sequence_respects_acceleration_between_its_steps(trajectory_contract: Contract) -> None:
     actions = np.tile([[1.0], [-1.0]], (3, 6))
     commands = limited(Limiter(trajectory_contract), trajectory_contract, actions, Q, np.zeros(6), 0.02)
@@ -126,6 +140,18 @@ def test_of_a_trajectory_the_commander_remembers_the_step_that_acts(trajectory_c
     times, actions = zip(*commander.drain())
     np.testing.assert_allclose(times, [10.0, 10.0 + 0.5 * dt, 10.0 + 2.5 * dt, 10.0 + 4.5 * dt])
     np.testing.assert_allclose(actions, [planned[0], planned[0], planned[2], np.zeros(6)], atol=1e-9)
+
+
+def test_a_new_trajectory_gathers_speed_from_the_step_that_acts(trajectory_contract: Contract) -> None:
+    sent: list = []
+    dt = trajectory_contract.dt
+    slow = trajectory_contract.action.model_copy(update={"acceleration": (1.0,) * 6})
+    commander = Commander(trajectory_contract.model_copy(update={"action": slow}), sent.append)
+    commander.send(np.full((8, 6), 0.8), Q, 10.0, dt)
+    commander.send(np.full((8, 6), 0.8), Q, 10.0 + 4.5 * dt, dt)
+    (_, first), (_, second) = commander.drain()
+    np.testing.assert_allclose(first, 0.1)
+    np.testing.assert_allclose(second, 0.6)  # the fifth step of the first went by 0.5
 
 
 def test_when_time_goes_back_the_robot_is_taken_to_stand_still_where_it_is_now(

@@ -110,6 +110,22 @@ def test_missing_and_silent_sources_are_named(push_contract: Contract) -> None:
     assert inputs.fault(0.5, 1.7) == "no image on /camera/image_raw for 0.7 s, expected one within 0.5 s"
 
 
+def test_joint_states_of_other_joints_alone_are_left_out(push_contract: Contract) -> None:
+    inputs = Inputs(push_contract)
+    inputs.put_image(0, image(1.0), 1.0)
+    assert not inputs.put_joints(JointState(name=["finger"], position=[0.02]), 1.0)
+    assert inputs.newest_joints() is None
+    fault = str(inputs.fault(0.5, 1.0))
+    assert "no joint state on /joint_states yet" in fault and "['finger']" in fault
+    inputs.put_joints(joint_state(push_contract, 1.0), 1.0)
+    assert inputs.take(0.05, 1.0) is not None
+    inputs.put_image(0, image(2.0), 2.0)
+    inputs.put_joints(JointState(name=["finger"], position=[0.02]), 2.0)
+    assert inputs.fault(0.5, 2.0) == (
+        "no joint state on /joint_states for 1.0 s, expected one within 0.5 s; ['finger'] came alone"
+    )
+
+
 def test_a_rewound_clock_drops_the_future_and_offers_the_newest_image_again(push_contract: Contract) -> None:
     inputs = Inputs(push_contract)
     inputs.put_joints(joint_state(push_contract, 50.0), 50.0)

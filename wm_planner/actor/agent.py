@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Literal, NamedTuple
 
@@ -21,7 +22,7 @@ from wm_planner.cost.cost import COSTS, total_cost
 from wm_planner.cost.prediction import Prediction
 from wm_planner.memory.context import Memory, Moment
 from wm_planner.perception.image import middle
-from wm_planner.perception.view import View
+from wm_planner.perception.view import EVERY, View
 from wm_planner.world_model.model import Context, WorldModel
 
 SOLVERS: dict[str, Solver] = {"cem": cem, "icem": icem, "mppi": mppi, "gradient": gradient}
@@ -50,6 +51,8 @@ class AgentConfig(BaseModel):
         unknown = [name for name in costs if name not in COSTS]
         if unknown:
             raise ValueError(f"costs {unknown} do not exist, expected some of {sorted(COSTS)}")
+        if costs.get("joint_l2"):
+            raise ValueError("joint_l2 judges goal joints alone, and always does: leave it out of costs")
         if not any(costs.values()):
             raise ValueError(f"costs are {costs}, expected at least one with a weight")
         return costs
@@ -170,6 +173,7 @@ class Agent:
 
         Raises:
             LookupError: no goal, or nothing observed yet.
+            FloatingPointError: nothing that was tried has a finite cost.
         """
         if self._goal is None:
             raise LookupError("no goal is set")
@@ -190,6 +194,8 @@ class Agent:
         first = propose(self.model, begin, given, goal.latent, count, cfg.proposal_noise, self._generator)
         ready = time.perf_counter()
         future, cost = (first, float("nan")) if reactive else self._search(begin, goal, first)
+        if not reactive and not math.isfinite(cost):
+            raise FloatingPointError(f"no plan: the best of what was tried costs {cost}, expected something finite")
         joints = torch.cat([*prefix_joints, future.joints[0]])
         self._last = Plan(
             self._now,
@@ -260,7 +266,8 @@ class Agent:
         """True where there is nothing to have moved since."""
         if since is None or now < since:
             return True
-        return bool(np.abs(self.memory.mean_action(since, now)).max() >= _MOVING)
+        lately = max(since, now - EVERY * self.model.contract.dt)
+        return bool(np.abs(self.memory.mean_action(lately, now)).max() >= _MOVING)
 
     def _see_goal(self) -> None:
         if self._goal_frame is not None:

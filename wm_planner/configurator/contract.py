@@ -160,7 +160,9 @@ class Contract(_Strict):
     robot: str
     control_rate: float = Field(gt=0, le=1000)
     context_length: int = Field(ge=1, description="observations the predictor sees")
-    action_chunk: int = Field(ge=1, description="actions sent ahead in one command, if the interface can")
+    action_chunk: int = Field(
+        ge=1, description="steps of a plan in one JointTrajectory, which rides through late plans; the others carry one"
+    )
     cameras: tuple[Camera, ...] = Field(min_length=1)
     joints: Joints
     action: Action
@@ -219,8 +221,9 @@ class Contract(_Strict):
         return np.asarray(command, np.float64) / np.asarray(self.action.limit)
 
     def differences(self, other: Contract) -> list[str]:
-        """Every field in which `other` differs, as 'field: ours != theirs'."""
-        return _differences(self.model_dump(mode="json"), other.model_dump(mode="json"))
+        """Every field, but how far ahead commands are sent, in which `other` differs, as 'field: ours != theirs'."""
+        ours, theirs = (contract.model_dump(mode="json", exclude={"action_chunk"}) for contract in (self, other))
+        return _differences(ours, theirs)
 
 
 def _differences(ours: Any, theirs: Any, where: str = "") -> list[str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from wm_planner.world_model.model import Context
 
 _SAME_TIME = 1e-6  # s
+_COMMANDS = 8192  # eight seconds at the highest command rate, 1000 Hz
 _LARGEST_GAP = 2.5  # steps between two moments that may still be interpolated
 
 
@@ -32,7 +33,7 @@ class Memory:
     def __init__(self, length: int, dt: float, action_dim: int) -> None:
         self._length, self._dt, self._action_dim = length, dt, action_dim
         self._moments: deque[Moment] = deque(maxlen=32 * length)
-        self._commands: deque[tuple[float, np.ndarray]] = deque(maxlen=256)
+        self._commands: deque[tuple[float, np.ndarray]] = deque(maxlen=_COMMANDS)
 
     def clear(self) -> None:
         self._moments.clear()

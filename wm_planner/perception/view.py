@@ -8,7 +8,7 @@ from wm_planner.perception.alignment import IDENTITY, align, moved_back
 from wm_planner.perception.image import middle
 
 LOOKS = 5  # that decide; more of the robot's poses tell a camera that has moved from one that has turned
-_EVERY = 4.5  # control steps, at the least, between looks
+EVERY = 4.5  # control steps, at the least, between looks
 
 
 class View:
@@ -33,7 +33,7 @@ class View:
 
     def due(self, now: float, dt: float) -> bool:
         """Whether it is time for a look, s; control steps take dt."""
-        return not self.settled and (self.looked is None or not 0 <= now - self.looked < _EVERY * dt)
+        return not self.settled and (self.looked is None or not 0 <= now - self.looked < EVERY * dt)
 
     @property
     def moved(self) -> float:

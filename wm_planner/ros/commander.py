@@ -51,8 +51,7 @@ class Commander:
             self._notice_another_run(now)
             if dt is None:
                 dt = min(max(now - self._sent[0] if self._sent else 0.0, 1e-3), self._contract.dt)
-            previous = (self._sent[1] if self._sent else self._rest)[0]
-            commands = limited(self._limiter, self._contract, actions, q, previous, dt)
+            commands = limited(self._limiter, self._contract, actions, q, self._acting(now), dt)
             self._out(commands, q, now)
 
     def send_again(self) -> None:
@@ -64,12 +63,8 @@ class Commander:
     def go_on(self, now: float) -> None:
         """Remember what the trajectory that was sent last does from `now` on."""
         with self._lock:
-            if self._sent is None:
-                return
-            began, commands = self._sent
-            step = max(int((now - began) / self._contract.dt + 1e-6), 0)
-            acting = commands[step] if step < len(commands) else self._rest[0]
-            self._done.append((now, self._contract.normalised(acting)))
+            if self._sent is not None:
+                self._done.append((now, self._contract.normalised(self._acting(now))))
 
     def zero(self, q: np.ndarray | None, now: float) -> None:
         """Stop: no velocity, or the trajectory's own point at `now`, from which no controller jumps."""
@@ -87,6 +82,16 @@ class Commander:
             done = list(self._done)
             self._done.clear()
             return done
+
+    def _acting(self, now: float) -> np.ndarray:
+        """The command (A,) in effect: of a trajectory its step at `now`, of others what was sent last."""
+        if self._sent is None:
+            return self._rest[0]
+        began, commands = self._sent
+        if self._contract.action.interface is not Interface.JOINT_TRAJECTORY:
+            return commands[0]
+        step = max(int((now - began) / self._contract.dt + 1e-6), 0)
+        return commands[step] if step < len(commands) else self._rest[0]
 
     def _notice_another_run(self, now: float) -> None:
         """Where time has gone back, nothing has been sent yet and the robot stands still."""

@@ -27,7 +27,7 @@ def command_message(contract: Contract, commands: np.ndarray, q: np.ndarray, now
 
     Args:
         commands: (H, A) in the contract's units, `contract.dt` seconds each, the first one acting now. A
-            trajectory holds all of them, so the controller rides through a late plan; the others the first.
+            trajectory holds all of them; the others the first.
         q: (J,) joint positions now, radians: where a trajectory begins.
         now: stamp, seconds.
     """
@@ -80,7 +80,8 @@ def _trajectory(contract: Contract, commands: np.ndarray, q: np.ndarray, now: fl
     index, dt = _indices(contract), contract.dt
     lower, upper = np.asarray(contract.joints.lower)[index], np.asarray(contract.joints.upper)[index]
     start = np.asarray(q, np.float64)[index]
-    positions = np.clip(start + np.cumsum(commands * dt, axis=0), lower, upper)
+    # A joint that is beyond its limits stays or comes back at the commanded speed; clipped, it would jump.
+    positions = np.clip(start + np.cumsum(commands * dt, axis=0), np.minimum(lower, start), np.maximum(upper, start))
     path = np.concatenate([start[None], positions])
     velocities = np.zeros_like(positions)
     velocities[:-1] = (path[2:] - path[:-2]) / (2 * dt)

@@ -59,6 +59,7 @@ class Inputs:
         self._lock = threading.Lock()
         self._images: list[Image | CompressedImage | None] = [None] * len(contract.cameras)
         self._joints: deque[tuple[float, JointState]] = deque(maxlen=_JOINT_STATES)
+        self._others: list[str] = []  # the joints of a message that holds none of the contract's
         self._received: dict[str, float] = {}
         self._image_received = 0.0
         self._taken = True
@@ -76,9 +77,12 @@ class Inputs:
             self._taken = False
 
     def put_joints(self, message: JointState, now: float) -> bool:
-        """Store; True where an image has been waiting for it."""
+        """Store, but for messages of other joints alone, a gripper's; True where an image has been waiting for it."""
         stamp = seconds(message.header.stamp)
         with self._lock:
+            if not set(message.name) & set(self._contract.joints.names):
+                self._others = list(message.name)
+                return False
             if self._joints and stamp < self._joints[-1][0] - self._contract.dt:
                 self._joints.clear()  # time went back: those are of another run
             self._joints.append((stamp, message))
@@ -149,12 +153,14 @@ class Inputs:
         """What keeps the sensors from being used: the source, its age, what to do; None when all is well."""
         with self._lock:
             for topic in [*(c.topic for c in self._contract.cameras), self._contract.joints.topic]:
-                kind = "joint state" if topic == self._contract.joints.topic else "image"
+                kind, others = "image", ""
+                if topic == self._contract.joints.topic:
+                    kind, others = "joint state", f"; {self._others} came alone" if self._others else ""
                 if topic not in self._received:
-                    return f"no {kind} on {topic} yet; check that its publisher runs and that the names match"
+                    return f"no {kind} on {topic} yet; check that its publisher runs and that the names match{others}"
                 age = now - self._received[topic]
                 if age > timeout:
-                    return f"no {kind} on {topic} for {age:.1f} s, expected one within {timeout:g} s"
+                    return f"no {kind} on {topic} for {age:.1f} s, expected one within {timeout:g} s{others}"
             if self._unmatched and now - self._unmatched[0] > timeout:
                 return self._unmatched[1]
             return None

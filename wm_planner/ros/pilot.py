@@ -156,7 +156,8 @@ class Pilot:
     def rewound(self, text: str) -> None:
         goal = ", the goal stands" if self.worker.goal is not None else ""
         self._log.info(f"{text}: forgot what was seen and planned{goal}")
-        if not self._lockstep:  # a waiting simulation would take it for the command it waits for
+        # Without a goal others may move the robot; a waiting simulation would take it for the command it waits for.
+        if goal and not self._lockstep:
             self._zero(self.now())
 
     # Called by the node, from its executor.
@@ -164,6 +165,7 @@ class Pilot:
     def clock_went_back(self) -> None:
         """Start afresh towards the same goal."""
         now = self.now()
+        self._clock = now, time.monotonic()
         self._inputs.rewind(now)
         self._latch.clear()
         self._caution.clear()
@@ -205,11 +207,17 @@ class Pilot:
             except (PerceptionError, UnsafeCommand) as error:
                 self.fault(str(error))
 
-    def watch(self) -> None:
-        """On a steady clock: notice a ROS clock that stands still, with which `tick` stands still, too."""
+    def watch(self) -> bool:
+        """On a steady clock: notice a ROS clock that stands still, with which `tick` stands still, too.
+
+        Returns:
+            True where the clock has gone back unnoticed: rcl tells of simulated time alone, not of a system clock.
+        """
         now, steady = self.now(), time.monotonic()
         if self.worker.goal is None:
             self._latch.release(now)
+        if now < self._clock[0]:
+            return True
         if now != self._clock[0]:
             self._clock = now, steady
         elif not self._lockstep and self.worker.goal is not None:
@@ -217,6 +225,7 @@ class Pilot:
             if still > self.settings.sensor_timeout:
                 what = f"has stood still for {still:.1f} s" if now else "has not begun"
                 self.fault(f"/clock {what}; is the simulation paused or gone?")
+        return False
 
     def state(self) -> tuple[State, str, bool]:
         """State, what to say about it, and whether that is a warning."""
@@ -289,7 +298,7 @@ class Pilot:
         if self._contract.action.interface is not Interface.JOINT_TRAJECTORY:
             self._commander.send(ahead[:1], self._joints(), now, dt)
         elif decision is not self._sent:
-            self._commander.send(ahead, self._joints(), now, self._contract.dt)
+            self._commander.send(ahead[: self._contract.action_chunk], self._joints(), now, self._contract.dt)
         else:
             self._joints()  # a trajectory goes out once per plan; its joints are still watched
             self._commander.go_on(now)

@@ -65,6 +65,7 @@ class PlannerNode(LifecycleNode):
         self._worker: Worker | None = None
         self._active = False
         self._note = ""
+        self._goal_frames: dict[int, np.ndarray] = {}  # of the cameras whose part of a goal has come
         self._statuses = 0
         self._status = self.create_publisher(DiagnosticStatus, "~/status", 10)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -178,7 +179,6 @@ class PlannerNode(LifecycleNode):
         kind, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
         subscribe = self.create_subscription
         self._subscriptions_made = [subscribe(JointState, contract.joints.topic, self._on_joints, qos.SENSOR)]
-        self._goal_frames: list[np.ndarray | None] = [None] * len(contract.cameras)
         for i, camera in enumerate(contract.cameras):
             goal_topic = f"~/goal_image_{i}" if i else "~/goal_image"
             self._subscriptions_made += [
@@ -194,6 +194,7 @@ class PlannerNode(LifecycleNode):
     def _stop(self, why: str) -> None:
         if self._active and self._pilot is not None:
             self._active = False
+            self._goal_frames.clear()
             self.destroy_timer(self._timer)
             self._pilot.halt(why)
 
@@ -227,11 +228,9 @@ class PlannerNode(LifecycleNode):
 
         def decode() -> Goal | None:
             self._goal_frames[camera] = decode_frame(message, self._contract.cameras[camera], source)
-            frames = [f for f in self._goal_frames if f is not None]
-            if len(frames) < len(self._goal_frames):
+            if len(self._goal_frames) < len(self._contract.cameras):
                 return None  # the other cameras' images are still to come
-            self._goal_frames = [None] * len(self._goal_frames)
-            return Goal("image", frame=np.concatenate(frames, axis=2))
+            return Goal("image", frame=np.concatenate([f for _, f in sorted(self._goal_frames.items())], axis=2))
 
         self._take_goal(decode)
 
@@ -253,8 +252,11 @@ class PlannerNode(LifecycleNode):
         def decode() -> Goal:
             if text := self._inputs.fault(self._settings.sensor_timeout, self._now()):
                 raise PerceptionError(text)
-            pairs = zip(self._inputs.images(), self._contract.cameras)
-            frames = [decode_frame(image, camera) for image, camera in pairs if image is not None]
+            frames = []
+            for image, camera in zip(self._inputs.images(), self._contract.cameras):
+                if image is None:
+                    raise PerceptionError(f"no image on {camera.topic} since the clock went back; ask again")
+                frames.append(decode_frame(image, camera))
             return Goal("camera", frame=np.concatenate(frames, axis=2))
 
         response.success = self._take_goal(decode)
@@ -273,6 +275,7 @@ class PlannerNode(LifecycleNode):
             return False
         self._note = ""
         if goal is not None:
+            self._goal_frames.clear()
             self._pilot.set_goal(goal)
         return True
 
@@ -280,6 +283,7 @@ class PlannerNode(LifecycleNode):
         response.success = self._active and self._pilot is not None
         response.message = "goal dropped, zero command sent" if response.success else "the planner is not active"
         if self._active and self._pilot is not None:
+            self._goal_frames.clear()
             self._pilot.halt("cancelled")
             self._note = ""
         return response
@@ -293,8 +297,13 @@ class PlannerNode(LifecycleNode):
         return self.get_parameter(name).value
 
     def _on_jump(self, jump: TimeJump) -> None:
-        if self._active and self._pilot is not None and jump.delta.nanoseconds < 0:
+        if jump.delta.nanoseconds < 0:
+            self._clock_went_back()
+
+    def _clock_went_back(self) -> None:
+        if self._active and self._pilot is not None:
             self._pilot.clock_went_back()
+            self._timer.reset()  # else it waits until the old time comes again
 
     def _validate(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
@@ -321,7 +330,8 @@ class PlannerNode(LifecycleNode):
         elif not self._active:
             state, text, warning = State.INACTIVE, "", False
         else:
-            self._pilot.watch()
+            if self._pilot.watch():
+                self._clock_went_back()
             state, text, warning = self._pilot.state()
             values = self._pilot.values()
         text = "; ".join(part for part in (text, self._note) if part)

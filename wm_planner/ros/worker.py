@@ -231,11 +231,12 @@ class Worker:
             self._agent.observe(self._observation.frame, self._observation.joints, self._observation.stamp)
 
     def _apply(self, goal: Goal | None) -> None:
-        self._applied = goal
+        self._applied = None  # where setting it fails, it is tried again, and nobody plans towards the one before
         if goal is not None and goal.frame is not None:
             self._agent.set_goal(goal.frame)
         elif goal is not None and goal.joints is not None:
             self._agent.set_goal_joints(goal.joints)
+        self._applied = goal
 
     def _observe(self, settings: Settings) -> None:
         now = self._shell.now()
@@ -265,6 +266,8 @@ class Worker:
             self._agent.reset()
             self._check_frozen.clear()
             self._inputs.missed(settings.sync_tolerance, math.inf)  # they are of another run
+            with self._condition:
+                self._decision = None
             self._shell.rewound(f"image stamps went back from {before.stamp:.3f} to {raw.stamp:.3f} s")
         for began, action in self._shell.commanded():
             self._agent.memory.acted(began, action)

@@ -8,9 +8,13 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
 
-from wm_planner.ros.messages import seconds
+from rosgraph_msgs.msg import Clock
+from std_srvs.srv import Trigger
 
-from ..conftest import wait_for
+from wm_planner.ros import qos
+from wm_planner.ros.messages import seconds, stamp
+
+from ..conftest import Peer, wait_for
 from .conftest import Scene, Sensors, speed
 
 
@@ -27,6 +31,17 @@ def test_a_clock_that_jumps_back_starts_afresh_towards_the_same_goal(moving: Cal
     first = next(m for m in scene.commands if seconds(m.header.stamp) < 40.0)
     assert speed(first) == 0, "the old plan must not be executed in the new time"
     scene.wait_for_motion()
+    assert scene.value("goal") == "joints"
+
+
+def test_right_after_a_jump_there_is_no_picture_to_make_a_goal_of(moving: Callable[..., Scene], peer: Peer) -> None:
+    scene = moving(use_sim_time=True, prepare=_on_simulated_time)
+    scene.sensors.close()
+    peer.publish("/clock", Clock(clock=stamp(1.0)), qos.CLOCK)
+    scene.wait_for_log("the clock went back to 1.")
+    answer = peer.call("/planner/set_goal_from_camera", Trigger)
+    assert not answer.success and "no image on /camera/image_raw since the clock went back" in answer.message
+    scene.settle()
     assert scene.value("goal") == "joints"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
@@ -13,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import Trigger
 
+from wm_planner.actor.agent import Agent
 from wm_planner.configurator.contract import Contract, parse_contract
 from wm_planner.ros.messages import image_message
 
@@ -42,12 +44,39 @@ def test_goal_images_of_two_cameras(start: Callable[..., Scene], peer: Peer, pus
     data["cameras"].append({**data["cameras"][0], "topic": "/wrist/image_raw"})
     scene = start(parse_contract(data))
     goal = image_message(scene.sensors.image, 0.0, "goal")
-    peer.publish_matched("/planner/goal_image", goal)
-    scene.settle()
-    assert scene.value("goal") == "none", "half a goal is none"
+    for again in (False, True):
+        peer.publish_matched("/planner/goal_image", goal)
+        scene.settle()
+        assert scene.value("goal") == "none", "half a goal is none"
+        if not again:
+            assert peer.call("/planner/cancel", Trigger).success, "half a goal is dropped, too"
+            peer.publish_matched("/planner/goal_image_1", goal)
+            scene.settle()
+            assert scene.value("goal") == "none"
+            assert peer.call("/planner/cancel", Trigger).success
     peer.publish_matched("/planner/goal_image_1", goal)
     scene.wait_for_status("", "image goal: ")
     wait_for(lambda: scene.commands, "commands")
+
+
+def test_a_goal_that_could_not_be_encoded_is_tried_again(
+    moving: Callable[..., Scene], peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody plans towards the goal before it meanwhile."""
+    scene, set_goal, tries = moving(), Agent.set_goal, []
+
+    def fails_at_first(agent: Agent, frame: np.ndarray) -> None:
+        tries.append(frame)
+        if len(tries) == 1:
+            raise RuntimeError("out of memory")
+        set_goal(agent, frame)
+
+    monkeypatch.setattr(Agent, "set_goal", fails_at_first)
+    peer.publish_matched("/planner/goal_image", image_message(scene.sensors.image[::-1], 0.0, "goal"))
+    scene.wait_for_log("stopped: planning failed: RuntimeError: out of memory")
+    scene.wait_for_log("input is back: going on")
+    scene.wait_for_status("", "image goal: ")
+    assert len(tries) == 2
 
 
 @pytest.mark.parametrize("wrong", ["size", "encoding", "joint names", "joint limits"])

@@ -9,9 +9,12 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2: rclpy is not installed")
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from ..conftest import wait_for
+from wm_planner.ros import qos
+
+from ..conftest import Peer, wait_for
 from .conftest import Q, Scene, Sensors
 
 
@@ -25,6 +28,10 @@ def _grey(sensors: Sensors) -> None:
 
 def _renamed(sensors: Sensors) -> None:
     sensors.names = [name.replace("panda", "fr3") for name in sensors.names]
+
+
+def _shortened(sensors: Sensors) -> None:
+    sensors.names, sensors.positions = sensors.names[:-1], sensors.positions[:-1]
 
 
 def _nan(sensors: Sensors) -> None:
@@ -54,7 +61,8 @@ def _no_joints(sensors: Sensors) -> None:
 FAULTS = {
     "image size": (_smaller, "/camera/image_raw: image is 64x64, expected 128x128"),
     "encoding": (_grey, "/camera/image_raw: encoding is 'mono8', expected 'rgb8'"),
-    "joint names": (_renamed, "/joint_states: joints ['panda_joint1', "),
+    "joint names": (_renamed, "no joint state on /joint_states for "),
+    "missing joint": (_shortened, "/joint_states: joints ['panda_joint7'] are missing"),
     "NaN joint": (_nan, "/joint_states: positions of ['panda_joint3'] are not finite, expected radians"),
     "old stamps": (_late_image, "older than the node's clock, expected within 5 s"),
     "frozen camera": (_frozen, "/camera/image_raw: the picture has not changed in "),
@@ -67,7 +75,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_stops_the_robot_until_it_is_gone(moving: Callable[..., Scene], fault: str) -> None:
     break_, text = FAULTS[fault]
-    dies = break_ in (_no_images, _no_joints, _other_clock)
+    dies = break_ in (_no_images, _no_joints, _other_clock, _renamed)
     scene = moving(**({"sensor_timeout": 0.5} if dies else {}))
     healthy = dict(vars(scene.sensors))
     break_(scene.sensors)
@@ -90,6 +98,17 @@ def test_joints_in_another_order_and_more_of_them_just_work(moving: Callable[...
     scene = moving(prepare=prepare)
     # The status comes less often than commands: one from before the first image may still be the newest.
     wait_for(lambda: scene.value("state") in ("planning", "reached"), "a status that says it plans")
+
+
+def test_a_gripper_on_the_same_topic_changes_nothing(moving: Callable[..., Scene], peer: Peer) -> None:
+    scene = moving()
+    for _ in range(20):
+        message = JointState(name=["finger"], position=[0.02])
+        message.header.stamp = peer.node.get_clock().now().to_msg()
+        peer.publish("/joint_states", message, qos.STATE)
+    scene.settle()
+    assert not any(status.level == DiagnosticStatus.ERROR for status in scene.statuses[-3:])
+    scene.wait_for_motion()
 
 
 def test_compressed_images(moving: Callable[..., Scene]) -> None:

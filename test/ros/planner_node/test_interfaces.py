@@ -30,7 +30,7 @@ def test_trajectories_hold_when_joint_states_die(moving: Callable[..., Scene], j
     scene = moving(parse_contract(data), sensor_timeout=1.0)
     message = next(m for m in scene.commands if speed(m) > 0)
     assert list(message.joint_names) == list(scene.contract.action.names)
-    assert len(message.points) >= 8 and list(message.points[-1].velocities) == [0.0] * 6
+    assert len(message.points) == scene.contract.action_chunk and list(message.points[-1].velocities) == [0.0] * 6
     scene.sensors.send_joints = False
     scene.wait_for_status("stopped", "no joint state on /joint_states for ")
     scene.assert_zero_commands_flow()
