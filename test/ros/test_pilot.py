@@ -91,9 +91,13 @@ def test_a_trajectory_carries_as_much_of_a_plan_as_the_contract_says(joint_contr
     data = joint_contract.model_dump(mode="json") | {"action_chunk": 3}
     data["action"]["interface"] = "joint_trajectory"
     scene = _Scene(parse_contract(data), 0.25)
-    scene.pilot.tick()
-    (message,) = scene.published
-    assert len(message.points) == 3
+    for scene.now in (0.25, 0.35, 0.5, 0.56):  # where plans are late, it goes on with the plan
+        scene.pilot.tick()
+    first, second = scene.published
+    assert [len(message.points) for message in (first, second)] == [3, 3]
+    times, actions = zip(*scene.pilot.commanded())
+    assert times == (0.25, 0.35, 0.5, 0.56)
+    np.testing.assert_allclose([action[0] for action in actions], [0.3, 0.4, 0.5, 0.6], atol=1e-9)
 
 
 def test_a_system_clock_that_was_set_back_is_noticed(push_contract: Contract) -> None:

@@ -161,7 +161,7 @@ class Contract(_Strict):
     control_rate: float = Field(gt=0, le=1000)
     context_length: int = Field(ge=1, description="observations the predictor sees")
     action_chunk: int = Field(
-        ge=1, description="steps of a plan in one JointTrajectory, which rides through late plans; the others carry one"
+        ge=1, description="steps of a plan in one JointTrajectory, should nothing follow it; the others carry one"
     )
     cameras: tuple[Camera, ...] = Field(min_length=1)
     joints: Joints

@@ -83,6 +83,11 @@ class Commander:
             self._done.clear()
             return done
 
+    def is_over(self, now: float) -> bool:
+        """Whether the trajectory that was sent last has come to its end."""
+        sent = self._sent  # another thread may forget it
+        return sent is None or now >= sent[0] + len(sent[1]) * self._contract.dt - 1e-6
+
     def _acting(self, now: float) -> np.ndarray:
         """The command (A,) in effect: of a trajectory its step at `now`, of others what was sent last."""
         if self._sent is None:

@@ -59,6 +59,7 @@ class Inputs:
         self._lock = threading.Lock()
         self._images: list[Image | CompressedImage | None] = [None] * len(contract.cameras)
         self._joints: deque[tuple[float, JointState]] = deque(maxlen=_JOINT_STATES)
+        self._names = frozenset(contract.joints.names)
         self._others: list[str] = []  # the joints of a message that holds none of the contract's
         self._received: dict[str, float] = {}
         self._image_received = 0.0
@@ -80,7 +81,7 @@ class Inputs:
         """Store, but for messages of other joints alone, a gripper's; True where an image has been waiting for it."""
         stamp = seconds(message.header.stamp)
         with self._lock:
-            if not set(message.name) & set(self._contract.joints.names):
+            if self._names.isdisjoint(message.name):
                 self._others = list(message.name)
                 return False
             if self._joints and stamp < self._joints[-1][0] - self._contract.dt:

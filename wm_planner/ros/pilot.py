@@ -297,10 +297,10 @@ class Pilot:
             )
         if self._contract.action.interface is not Interface.JOINT_TRAJECTORY:
             self._commander.send(ahead[:1], self._joints(), now, dt)
-        elif decision is not self._sent:
+        elif decision is not self._sent or self._commander.is_over(now):
             self._commander.send(ahead[: self._contract.action_chunk], self._joints(), now, self._contract.dt)
         else:
-            self._joints()  # a trajectory goes out once per plan; its joints are still watched
+            self._joints()  # a trajectory is under way; its joints are still watched
             self._commander.go_on(now)
         if decision is not self._sent:
             self._sent = decision
