@@ -40,7 +40,8 @@ def test_every_command_explains_itself(command: str) -> None:
     assert result.exit_code == 0 and "Usage" in result.output
 
 
-def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
+def test_collect_train_evaluate_inspect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wm_planner.training.uncertainty.STEPS", 2)
     data, more = tmp_path / "play.h5", tmp_path / "more.h5"
     model, report = tmp_path / "m.safetensors", tmp_path / "report.json"
     nominal, late, views, harmless = (tmp_path / f"{name}.h5" for name in ("nominal", "late", "views", "harmless"))
@@ -80,7 +81,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
         ["evaluate", "--task", "panda_push", "--episodes", "1", "--seed", "5", *small, "--json", str(report)],
         [*work, "--output", str(nominal)],
         [*work, "--output", str(late), "--latency", "2"],
-        ["calibrate", "--checkpoint", str(model), "--data", str(nominal), "--data", str(late)],
+        ["calibrate", "--checkpoint", str(model), "--data", str(nominal), "--data", str(late), "--other", str(views)],
         ["distil", "--checkpoint", str(model), *both, *distil, "--output", str(distilled)],
         ["refine", "--checkpoint", str(distilled), "--data", str(data), *refine, "--output", str(refined)],
         ["align", "--checkpoint", str(refined), "--data", str(data), *align, "--output", str(aligned)],
@@ -97,7 +98,9 @@ def test_collect_train_evaluate_inspect(tmp_path: Path) -> None:
     assert result.exit_code == 1 and "does not know how its robot looks" in " ".join(result.output.split())
     facts = load_checkpoint(model).facts
     assert facts["episodes"] == [23 + 22 - 2 * VALIDATION_EPISODES, 20]
-    assert facts["surprise"]["source"] == "4 held-out episodes of nominal running, commands up to 0.3 of a step late"
+    assert facts["surprise"]["source"] == (
+        "4 held-out episodes of nominal running, commands up to 0.3 of a step late; uncertainty from 22 others besides"
+    )
     assert json.loads(report.read_text())["n"] == 1
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from wm_planner.training.calibrate import all_residuals, calibrate, tail, whiten
+from wm_planner.training.calibrate import Fitted, all_moments, calibrate, tail, whiten
 from wm_planner.training.jepa import context_at_start
 from wm_planner.training.predictor import Latents
 from wm_planner.world_model.model import WorldModel
-from wm_planner.world_model.surprise import HORIZONS, score
+from wm_planner.world_model.surprise import Calibration, score
 
 
 def test_whitened_residuals_are_about_white() -> None:
@@ -41,8 +41,8 @@ def test_tail_of_exponential_values_is_recovered() -> None:
     assert excess == pytest.approx(0.5, rel=0.05)
 
 
-def _episodes(model: WorldModel, count: int, steps: int, seed: int) -> Latents:
-    """What the model predicts, plus noise: nominal running."""
+def _episodes(model: WorldModel, count: int, steps: int, seed: int, wild: float = 1.0) -> Latents:
+    """What the model predicts, plus noise, `wild` times as much where the first action is large: nominal running."""
     torch.manual_seed(seed)
     c, d, a = model.contract.context_length, model.config.latent_dim, model.contract.action_dim
     z, q = [torch.randn(count, d)] * c, [torch.zeros(count, 7)] * c
@@ -53,19 +53,25 @@ def _episodes(model: WorldModel, count: int, steps: int, seed: int) -> Latents:
             latents=data.latents[:, t - c : t], joints=data.joints[:, t - c : t], actions=actions[:, t - c : t]
         )
         latent, joints = model.step(context_at_start(*window, c), actions[:, t - 1])
-        latent, joints = latent + 0.1 * torch.randn_like(latent), joints + 0.01 * torch.randn_like(joints)
+        noise = torch.where(actions[:, t - 1, :1] > 0.5, wild, 1.0)
+        latent = latent + 0.1 * noise * torch.randn_like(latent)
+        joints = joints + 0.01 * noise * torch.randn_like(joints)
         data = data._replace(
             latents=torch.cat([data.latents, latent[:, None]], 1), joints=torch.cat([data.joints, joints[:, None]], 1)
         )
     return data
 
 
+def _surprises(model: WorldModel, calibration: Calibration, data: Latents) -> torch.Tensor:
+    fitted = Fitted(calibration.matrices(model.config.latent_dim + 7), calibration.uncertainties(model))
+    return fitted.surprises(all_moments(model, data))
+
+
 def test_false_alarms_come_about_as_often_as_asked(small_model: WorldModel) -> None:
     d = small_model.config.latent_dim
-    calibration = calibrate(small_model, _episodes(small_model, 40, 60, 0), torch.zeros(0, d), "a")
+    calibration = calibrate(small_model, [_episodes(small_model, 40, 60, 0)], torch.zeros(0, d), "a")
     nominal = _episodes(small_model, 80, 60, 1)
-    matrices = calibration.matrices(d + 7)
-    surprises = torch.stack([score(all_residuals(small_model, nominal, h), matrices[h]) for h in HORIZONS]).amax(0)
+    surprises = _surprises(small_model, calibration, nominal)
     asked = 0.01  # of all moments
     share = float((surprises > calibration.threshold(asked * 600 / calibration.dt)).float().mean())
     assert asked / 5 < share < asked * 3
@@ -74,27 +80,27 @@ def test_false_alarms_come_about_as_often_as_asked(small_model: WorldModel) -> N
 
 def test_the_more_is_recorded_the_further_out_the_tail_is_fitted(small_model: WorldModel) -> None:
     none = torch.zeros(0, small_model.config.latent_dim)
-    short, long = (calibrate(small_model, _episodes(small_model, n, 60, 0), none, "a") for n in (20, 140))
+    short, long = (calibrate(small_model, [_episodes(small_model, n, 60, 0)], none, "a") for n in (20, 140))
     assert short.share == 0.02
     assert long.share == pytest.approx(60 / long.moments) and long.share < 0.01 and long.level > short.level
 
 
 def test_calibration_is_deterministic(small_model: WorldModel) -> None:
     data, none = _episodes(small_model, 6, 20, 0), torch.zeros(0, small_model.config.latent_dim)
-    assert calibrate(small_model, data, none, "a") == calibrate(small_model, data, none, "a")
+    assert calibrate(small_model, [data], none, "a") == calibrate(small_model, [data], none, "a")
 
 
 def test_one_episode_is_too_few(small_model: WorldModel) -> None:
+    none = torch.zeros(0, small_model.config.latent_dim)
     with pytest.raises(ValueError, match="1 episode"):
-        calibrate(small_model, _episodes(small_model, 1, 20, 0), torch.zeros(0, small_model.config.latent_dim), "a")
+        calibrate(small_model, [_episodes(small_model, n, 20, 0) for n in (4, 1)], none, "a")
 
 
 def test_thresholds_hold_for_episodes_the_whitening_was_not_fitted_to(small_model: WorldModel) -> None:
     """So few episodes that a threshold from the fitted residuals themselves would be far too low."""
-    none, d = torch.zeros(0, small_model.config.latent_dim), small_model.config.latent_dim
-    calibration = calibrate(small_model, _episodes(small_model, 4, 30, 0), none, "a")
-    fresh, matrices = _episodes(small_model, 80, 40, 1), calibration.matrices(d + 7)
-    surprises = torch.stack([score(all_residuals(small_model, fresh, h), matrices[h]) for h in HORIZONS]).amax(0)
+    none = torch.zeros(0, small_model.config.latent_dim)
+    calibration = calibrate(small_model, [_episodes(small_model, 4, 30, 0)], none, "a")
+    surprises = _surprises(small_model, calibration, _episodes(small_model, 80, 40, 1))
     assert float((surprises > calibration.level).float().mean()) < 2.5 * calibration.share
 
 
@@ -102,12 +108,34 @@ def test_commands_that_may_be_later_surprise_less(small_model: WorldModel) -> No
     d, data = small_model.config.latent_dim, _episodes(small_model, 40, 60, 0)
     mean = {}
     for late in (0.0, 0.8):
-        calibration = calibrate(small_model, data, torch.zeros(0, d), "a", late)
-        matrices = calibration.matrices(d + 7)
+        calibration = calibrate(small_model, [data], torch.zeros(0, d), "a", late)
         later = data._replace(
             actions=0.4 * data.actions
             + 0.6 * torch.cat([torch.zeros_like(data.actions[:, :1]), data.actions[:, :-1]], 1)
         )
-        surprises = torch.stack([score(all_residuals(small_model, later, h), matrices[h]) for h in HORIZONS]).amax(0)
-        mean[late] = float(surprises.mean()) / calibration.threshold(0.5)
+        mean[late] = float(_surprises(small_model, calibration, later).mean()) / calibration.threshold(0.5)
     assert mean[0.8] < mean[0.0]
+
+
+def test_recordings_may_be_of_several_lengths(small_model: WorldModel) -> None:
+    none = torch.zeros(0, small_model.config.latent_dim)
+    recordings = [_episodes(small_model, n, steps, n) for n, steps in ((3, 20), (4, 30))]
+    past = small_model.contract.context_length + 3  # moments that have none long enough
+    assert calibrate(small_model, recordings, none, "a").moments == 3 * (21 - past) + 4 * (31 - past)
+
+
+def test_what_is_wild_surprises_less_where_play_has_shown_it(
+    small_model: WorldModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wm_planner.training.uncertainty.STEPS", 400)
+    none = torch.zeros(0, small_model.config.latent_dim)
+    nominal, play, fresh = (_episodes(small_model, n, 60, seed, 3.0) for seed, n in ((0, 40), (1, 40), (2, 80)))
+    alike = calibrate(small_model, [nominal], none, "a")
+    told = calibrate(small_model, [nominal], none, "a", other=[play])
+    assert not alike.uncertainty and set(told.uncertainty) == set(told.whitening)
+    surprises = [_surprises(small_model, each, fresh) for each in (alike, told)]
+    assert surprises[1].quantile(0.995) < 0.85 * surprises[0].quantile(0.995)
+    asked = 0.01  # of all moments
+    limits = [each.threshold(asked * 600 / each.dt) for each in (alike, told)]
+    assert limits[1] < 0.85 * limits[0]
+    assert float((surprises[1] > limits[1]).float().mean()) < asked * 3

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from wm_planner.memory.context import Memory, Moment
 from wm_planner.world_model.model import Context, WorldModel
 from wm_planner.world_model.surprise import HORIZONS, Calibration, Surprise, packed
+from wm_planner.world_model.uncertainty import LARGEST, Uncertainty
 
 
 def _calibration(size: int, **changes) -> Calibration:
@@ -69,6 +70,25 @@ def test_a_jump_surprises_at_once_and_by_its_size(surprise: Surprise, small_mode
         fresh.remember(moments[-1]._replace(time=moments[-1].time + 0.1, latent=moments[-1].latent + size))
         seen.append(surprise(fresh))
     assert seen[1] > seen[0] > 0.5
+
+
+@pytest.mark.parametrize(("log_variance", "divisor"), [(-4.0, 1.0), (1.0, np.exp(0.5)), (50.0, LARGEST)])
+def test_surprise_is_divided_by_what_was_told_to_expect(
+    small_model: WorldModel, log_variance: float, divisor: float
+) -> None:
+    packed_by_horizon = {}
+    for horizon in HORIZONS:
+        told = Uncertainty(small_model.config.latent_dim, small_model.contract, horizon)
+        torch.nn.init.zeros_(told.net.leave[1].weight)
+        torch.nn.init.constant_(told.net.leave[1].bias, log_variance)
+        packed_by_horizon[horizon] = told.packed()
+    size = small_model.config.latent_dim + 7
+    seen = []
+    for calibration in (_calibration(size), _calibration(size, uncertainty=packed_by_horizon)):
+        memory, moments = _predicted_world(small_model, 12, np.random.default_rng(7))
+        memory.remember(moments[-1]._replace(time=moments[-1].time + 0.1, latent=moments[-1].latent + 1.0))
+        seen.append(Surprise(small_model, calibration)(memory))
+    assert seen[0] == pytest.approx(divisor * seen[1], rel=1e-3)
 
 
 def test_images_that_stand_still_surprise_while_the_prediction_moves(

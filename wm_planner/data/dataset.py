@@ -60,13 +60,20 @@ def joined(parts: Sequence[Episodes]) -> Episodes:
     first, *others = parts
     if not others:
         return first  # its frames may be more than fit in memory
+    require_one_contract(parts)
     for other in others:
-        if lines := first.contract.differences(other.contract):
-            raise DatasetError("datasets are of several contracts; first != other:\n  " + "\n  ".join(lines))
         ours, theirs = first.actions.shape[1], other.actions.shape[1]
         if ours != theirs:
             raise DatasetError(f"datasets have episodes of {ours} and of {theirs} steps, expected equally long ones")
     return Episodes.of((np.concatenate(arrays) for arrays in zip(*(part[:-1] for part in parts))), first.contract)
+
+
+def require_one_contract(parts: Sequence[Episodes]) -> None:
+    """Raise a DatasetError where datasets are of several contracts."""
+    first, *others = parts
+    for other in others:
+        if lines := first.contract.differences(other.contract):
+            raise DatasetError("datasets are of several contracts; first != other:\n  " + "\n  ".join(lines))
 
 
 def write_episodes(path: Path, episodes: Episodes, provenance: dict) -> None:

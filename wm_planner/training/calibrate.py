@@ -2,79 +2,150 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from wm_planner.training.augment import recoloured
 from wm_planner.training.jepa import context_at_start
+from wm_planner.training.loop import Progress, silent
 from wm_planner.training.predictor import Latents
+from wm_planner.training.uncertainty import fit_uncertainty
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.surprise import HORIZONS, Calibration, packed, residuals, score
+from wm_planner.world_model.uncertainty import Uncertainty, flattened
 
 LATE = 0.3  # steps: commands act up to this much later than the planner is told, so the calibration expects it
 SHRINKAGE = 0.1  # of correlations between residuals
 HARMLESS = 0.1  # strength of the augmentation whose effect on latents must not surprise
 HARMLESS_EVERY = 6  # frames of which one is used
+NOMINAL_WEIGHT = 3.0  # of a moment of nominal running, where one of other episodes weighs 1
 TAIL, TAIL_MOMENTS = 0.02, 60  # share, and number, of the largest surprises that the tail is fitted to at most
 
 
-def all_residuals(model: WorldModel, data: Latents, horizon: int) -> Tensor:
-    """Residuals of every moment that has enough past: (N, T + 1 - first, D + J), first = longest past needed."""
-    c, steps = model.contract.context_length, data.latents.shape[1]
-    first = c - 1 + max(HORIZONS)
-    out = []
-    for now in range(first, steps):
-        begin = now - horizon - c + 1
-        z, q, a = data.latents[:, begin:now], data.joints[:, begin:now], data.actions[:, begin:now]
-        context = context_at_start(z, q, a, c)
-        out.append(residuals(model, context, a[:, c - 1 :], data.latents[:, now], data.joints[:, now]))
-    return torch.stack(out, 1)
+class Moments(NamedTuple):
+    """By horizon: residuals (M, D + J), and what they come of, (M, I) as `flattened` has it."""
+
+    residuals: dict[int, Tensor]
+    inputs: dict[int, Tensor]
+
+
+class Fitted(NamedTuple):
+    """By horizon: whitening (D + J, D + J), and uncertainty where that is told."""
+
+    whitening: dict[int, Tensor]
+    uncertainty: dict[int, Uncertainty]
+
+    def surprises(self, moments: Moments) -> Tensor:
+        """Of every moment, the largest over horizons: (M,)."""
+        found = []
+        for horizon, matrix in self.whitening.items():
+            scores = score(moments.residuals[horizon], matrix)
+            if horizon in self.uncertainty:
+                scores = scores / self.uncertainty[horizon](moments.inputs[horizon])
+            found.append(scores)
+        return torch.stack(found).amax(0)
+
+
+def all_moments(model: WorldModel, data: Latents) -> Moments:
+    """All moments of episodes that have enough past."""
+    c = model.contract.context_length
+    out = Moments({}, {})
+    for horizon in HORIZONS:
+        errors, inputs = [], []
+        for now in range(c - 1 + max(HORIZONS), data.latents.shape[1]):
+            begin = now - horizon - c + 1
+            z, q, a = data.latents[:, begin:now], data.joints[:, begin:now], data.actions[:, begin:now]
+            context, actions = context_at_start(z, q, a, c), a[:, c - 1 :]
+            errors.append(residuals(model, context, actions, data.latents[:, now], data.joints[:, now]))
+            inputs.append(flattened(context, actions))
+        out.residuals[horizon], out.inputs[horizon] = torch.cat(errors), torch.cat(inputs)
+    return out
 
 
 @torch.no_grad()
-def calibrate(model: WorldModel, data: Latents, harmless: Tensor, source: str, late: float = LATE) -> Calibration:
+def calibrate(
+    model: WorldModel,
+    recordings: Sequence[Latents],
+    harmless: Tensor,
+    source: str,
+    late: float = LATE,
+    other: Sequence[Latents] = (),
+    progress: Progress = silent,
+) -> Calibration:
     """Measure surprise on episodes the model was not trained on.
 
-    The thresholds come from a half of the episodes under the whitening of the other: residuals that the whitening was
+    The thresholds come from a half of the episodes under what was fitted to the other: residuals that something was
     fitted to are less surprising than those to come.
 
     Args:
-        data: encoded episodes; each episode's commands are made late by its own share of `late` steps.
+        recordings: encoded episodes of nominal running, from which the thresholds come; half of each is every other
+            episode.
         harmless: changes of latents (N, D) that must not surprise; see `harmless_changes`.
         source: says where they come from.
         late: of a step, the most that commands act later than the planner is told; 0 to 1.
+        other: any episodes it was not trained on, which show what nominal running seldom meets. What is usual is
+            measured on them, too, and where predictions will be far off is learned from all; without, it is not.
 
     Raises:
-        ValueError: fewer than two episodes.
+        ValueError: a recording has fewer than two episodes.
     """
-    if len(data.actions) < 2:
-        raise ValueError(f"{len(data.actions)} episode(s) to calibrate surprise on, expected two or more")
-    generator = torch.Generator().manual_seed(0)
-    share = (late * torch.rand(len(data.actions), 1, 1, generator=generator)).to(data.actions)
-    before = torch.cat([torch.zeros_like(data.actions[:, :1]), data.actions[:, :-1]], 1)
-    data = data._replace(actions=(1.0 - share) * data.actions + share * before)
-    errors = {h: all_residuals(model, data, h) for h in HORIZONS}
-    even, odd = slice(0, None, 2), slice(1, None, 2)  # each has some of every recording
-    surprises = torch.cat(
-        [
-            _surprises(_part(errors, scored), _whitening(_part(errors, fitted), harmless))
-            for fitted, scored in ((even, odd), (odd, even))
-        ]
-    )
-    whitening = _whitening(errors, harmless)
+    if few := [len(data.actions) for data in recordings if len(data.actions) < 2]:
+        raise ValueError(f"{few[0]} episode(s) in a recording to calibrate surprise on, expected two or more")
+    recordings = [_later(data, late) for data in recordings]
+    even, odd = (_joined([all_moments(model, _every_other(d, first)) for d in recordings]) for first in (0, 1))
+    shown = _joined([all_moments(model, _later(data, late)) for data in other]) if other else None
+    surprises = []
+    for done, (fitted, scored) in enumerate(((even, odd), (odd, even)), start=1):
+        surprises.append(_fit(model, fitted, shown, harmless).surprises(scored))
+        progress("calibrating", done, 3, {})
+    fit = _fit(model, _joined([even, odd]), shown, harmless)
+    progress("calibrating", 3, 3, {})
+    values = torch.cat(surprises)
     # As far out as the record allows: not all tails are exponential from two in a hundred on, and a rover's is not.
-    beyond = min(TAIL, TAIL_MOMENTS / len(surprises))
-    level, excess = tail(surprises.cpu().numpy(), beyond)
+    beyond = min(TAIL, TAIL_MOMENTS / len(values))
+    level, excess = tail(values.cpu().numpy(), beyond)
     return Calibration(
         dt=model.contract.dt,
-        whitening={h: packed(matrix) for h, matrix in whitening.items()},
+        whitening={h: packed(matrix) for h, matrix in fit.whitening.items()},
+        uncertainty={h: network.packed() for h, network in fit.uncertainty.items()},
         level=round(level, 4),
         share=beyond,
         excess=round(excess, 4),
-        moments=len(surprises),
+        moments=len(values),
         source=source,
     )
+
+
+def _later(data: Latents, late: float) -> Latents:
+    """Episodes, the commands of each made late by an own share of `late` steps."""
+    generator = torch.Generator().manual_seed(0)
+    share = (late * torch.rand(len(data.actions), 1, 1, generator=generator)).to(data.actions)
+    before = torch.cat([torch.zeros_like(data.actions[:, :1]), data.actions[:, :-1]], 1)
+    return data._replace(actions=(1.0 - share) * data.actions + share * before)
+
+
+def _every_other(data: Latents, first: int) -> Latents:
+    return Latents(*(values[first::2] for values in data))
+
+
+def _joined(parts: Sequence[Moments]) -> Moments:
+    return Moments(*({h: torch.cat([part[h] for part in each]) for h in HORIZONS} for each in zip(*parts)))
+
+
+def _fit(model: WorldModel, nominal: Moments, other: Moments | None, harmless: Tensor) -> Fitted:
+    every = nominal if other is None else _joined([nominal, other])
+    out = Fitted({h: _whitening(each, harmless) for h, each in every.residuals.items()}, {})
+    if other is not None:
+        for h, matrix in out.whitening.items():
+            scores = score(every.residuals[h], matrix)
+            weights = torch.ones_like(scores)
+            weights[: len(nominal.residuals[h])] = NOMINAL_WEIGHT
+            out.uncertainty[h] = fit_uncertainty(model, h, every.inputs[h], scores, weights)
+    return out
 
 
 @torch.no_grad()
@@ -86,29 +157,15 @@ def harmless_changes(model: WorldModel, frames: np.ndarray) -> Tensor:
     return torch.cat([model.encode(b).float() - model.encode(a).float() for a, b in zip(part, changed)])
 
 
-def _part(errors: dict[int, Tensor], part: slice) -> dict[int, Tensor]:
-    """The same episodes of every horizon."""
-    return {horizon: each[part] for horizon, each in errors.items()}
-
-
-def _whitening(errors: dict[int, Tensor], harmless: Tensor) -> dict[int, Tensor]:
-    """By horizon, the matrix under which residuals (N, T, D + J) score 1 on average.
+def _whitening(residuals: Tensor, harmless: Tensor) -> Tensor:
+    """The matrix under which residuals (N, D + J) score 1 on average.
 
     Whitened twice: the second time the more surprising weigh more, a step towards the least ellipsoid around all of
     them, since it is the most surprising of ordinary moments that cause false alarms.
     """
-    out = {}
-    for horizon, each in errors.items():
-        flat = each.flatten(0, 1)
-        weight = score(flat, whiten(flat, harmless)).square()
-        matrix = whiten(flat * (weight / weight.square().mean().sqrt())[:, None], harmless)
-        out[horizon] = matrix / score(flat, matrix).square().mean().sqrt()
-    return out
-
-
-def _surprises(errors: dict[int, Tensor], whitening: dict[int, Tensor]) -> Tensor:
-    """Of every moment, the largest over horizons."""
-    return torch.stack([score(errors[h].flatten(0, 1), matrix) for h, matrix in whitening.items()]).amax(0)
+    weight = score(residuals, whiten(residuals, harmless)).square()
+    matrix = whiten(residuals * (weight / weight.square().mean().sqrt())[:, None], harmless)
+    return matrix / score(residuals, matrix).square().mean().sqrt()
 
 
 def whiten(residuals: Tensor, harmless: Tensor) -> Tensor:

@@ -148,7 +148,7 @@ def finish(
     """
     held_out = encode_all(model, validation)
     facts["validation"] = probe(model, latents, training, held_out, validation)
-    facts["surprise"] = calibration(model, validation, held_out, "play")
+    facts["surprise"] = calibration(model, [validation], [held_out], "play")
     save_checkpoint(output, model, facts)
     (run / "metrics.json").write_text(json.dumps(facts, indent=2))
     return facts
@@ -207,18 +207,29 @@ def some_frames(episodes: Episodes, seed: int) -> Tensor:
     return torch.from_numpy(frames[np.sort(which)])
 
 
-def calibration(model: WorldModel, nominal: Episodes, latents: Latents, kind: str, late: float = LATE) -> dict:
+def calibration(
+    model: WorldModel,
+    nominal: Sequence[Episodes],
+    latents: Sequence[Latents],
+    kind: str,
+    late: float = LATE,
+    other: Sequence[Latents] = (),
+    progress: Progress = silent,
+) -> dict:
     """Of surprise, as the checkpoint stores it, on episodes the model was not trained on.
 
     Args:
         latents: of these episodes.
         kind: what they are of.
-        late: see `calibrate`.
+        late, other: see `calibrate`.
     """
     harmless = (
         torch.zeros(0, model.config.latent_dim, device=model.device)
         if isinstance(model.encoder, StateEncoder)
-        else harmless_changes(model, nominal.frames)
+        else torch.cat([harmless_changes(model, each.frames) for each in nominal])
     )
-    source = f"{len(nominal.actions)} held-out episodes of {kind}, commands up to {late:g} of a step late"
-    return calibrate(model, latents, harmless, source, late).model_dump(mode="json")
+    count = sum(len(each.actions) for each in latents)
+    source = f"{count} held-out episodes of {kind}, commands up to {late:g} of a step late"
+    if other:
+        source += f"; uncertainty from {sum(len(each.actions) for each in other)} others besides"
+    return calibrate(model, latents, harmless, source, late, other, progress).model_dump(mode="json")

@@ -2,7 +2,8 @@
 
 What is seen is compared with what the model predicted for now, several steps ago, under the actions taken since
 (violation of expectation, as in LeWM, 2026). Residuals are whitened by what they are on held-out play and by how
-latents change with light and colours, so one is ordinary, and what does not matter counts little.
+latents change with light and colours, so one is ordinary, and what does not matter counts little. Where a calibration
+can tell beforehand that predictions will be further off than usual, surprise is divided by how much.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from wm_planner.memory.context import Memory
 from wm_planner.world_model.model import Context, WorldModel
+from wm_planner.world_model.uncertainty import Uncertainty, flattened
 
 HORIZONS = (1, 2, 4)  # steps: one notices a jump at once; several notice that what should move does not
 SLOW, STOP = 0.5, 0.1  # false alarms per ten minutes at which a planner slows and stops, unless set otherwise
@@ -35,6 +37,9 @@ class Calibration(BaseModel):
     whitening: dict[int, Base64Bytes] = Field(
         description="by horizon: the lower triangle, float16, row by row, of the triangular matrix (D + J, D + J) "
         "that residuals of latents and joints are multiplied by"
+    )
+    uncertainty: dict[int, Base64Bytes] = Field(
+        default={}, description="by horizon: the numbers of an `Uncertainty`, float16; empty: none is told beforehand"
     )
     level: float = Field(gt=0)
     share: float = Field(gt=0, lt=1)
@@ -61,6 +66,15 @@ class Calibration(BaseModel):
             out[horizon] = torch.from_numpy(matrix)
         return out
 
+    def uncertainties(self, model: WorldModel) -> dict[int, Uncertainty]:
+        """By horizon, on the model's device.
+
+        Raises:
+            ValueError: they are of another model.
+        """
+        size, contract = model.config.latent_dim, model.contract
+        return {h: Uncertainty(size, contract, h).unpack(data).to(model.device) for h, data in self.uncertainty.items()}
+
     def threshold(self, per_ten_minutes: float) -> float:
         """The surprise that nominal running exceeds so often; at least the level, exceeded `share` of the time."""
         if per_ten_minutes <= 0:
@@ -82,6 +96,7 @@ class Surprise:
         self._model = model
         size = model.config.latent_dim + len(model.contract.joints.names)
         self._whitening = {h: matrix.to(model.device) for h, matrix in calibration.matrices(size).items()}
+        self._uncertainty = calibration.uncertainties(model)
 
     @torch.no_grad()
     def __call__(self, memory: Memory) -> float | None:
@@ -98,7 +113,10 @@ class Surprise:
             if context is None:
                 continue
             actions = memory.actions_from(now.time - horizon * dt, horizon, now.latent)
-            scores.append(score(residuals(self._model, context, actions, now.latent, now.joints), whitening))
+            found = score(residuals(self._model, context, actions, now.latent, now.joints), whitening)
+            if horizon in self._uncertainty:
+                found = found / self._uncertainty[horizon](flattened(context, actions))
+            scores.append(found)
         return float(torch.stack(scores).amax()) if scores else None
 
 

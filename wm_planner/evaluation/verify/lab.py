@@ -123,7 +123,7 @@ class Lab:
             return Calibration.model_validate(stored)
         harmless = harmless_changes(self.model, self.fresh.episodes.frames)
         source = f"{self.size.episodes} episodes of play collected by `wm_planner verify`"
-        return calibrate(self.model, self.fresh.latents, harmless, source)
+        return calibrate(self.model, [self.fresh.latents], harmless, source)
 
     def recalibrate(self) -> None:
         """Calibrate surprise on fresh play and store it in the checkpoint."""
