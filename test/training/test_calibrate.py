@@ -96,6 +96,12 @@ def test_one_episode_is_too_few(small_model: WorldModel) -> None:
         calibrate(small_model, [_episodes(small_model, n, 20, 0) for n in (4, 1)], none, "a")
 
 
+def test_episodes_that_are_too_short_are_refused(small_model: WorldModel) -> None:
+    none, short = torch.zeros(0, small_model.config.latent_dim), small_model.contract.context_length + 2
+    with pytest.raises(ValueError, match=f"episodes of {short} steps are too short .* expected {short + 1} or more"):
+        calibrate(small_model, [_episodes(small_model, 4, short, 0)], none, "a")
+
+
 def test_thresholds_hold_for_episodes_the_whitening_was_not_fitted_to(small_model: WorldModel) -> None:
     """So few episodes that a threshold from the fitted residuals themselves would be far too low."""
     none = torch.zeros(0, small_model.config.latent_dim)

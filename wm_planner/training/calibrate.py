@@ -51,12 +51,19 @@ class Fitted(NamedTuple):
 
 
 def all_moments(model: WorldModel, data: Latents) -> Moments:
-    """All moments of episodes that have enough past."""
+    """All moments of episodes that have enough past.
+
+    Raises:
+        ValueError: none has.
+    """
     c = model.contract.context_length
+    first, steps = c - 1 + max(HORIZONS), data.actions.shape[1]
+    if steps < first:
+        raise ValueError(f"episodes of {steps} steps are too short to measure surprise on, expected {first} or more")
     out = Moments({}, {})
     for horizon in HORIZONS:
         errors, inputs = [], []
-        for now in range(c - 1 + max(HORIZONS), data.latents.shape[1]):
+        for now in range(first, steps + 1):
             begin = now - horizon - c + 1
             z, q, a = data.latents[:, begin:now], data.joints[:, begin:now], data.actions[:, begin:now]
             context, actions = context_at_start(z, q, a, c), a[:, c - 1 :]
