@@ -36,9 +36,13 @@ def calibrate(
     nominal, shown = ([read_episodes(path) for path in paths or []] for paths in (data, other))
     require_one_contract([*nominal, *shown])
     model, facts = load_checkpoint(checkpoint, expected=nominal[0].contract)
-    latents, besides = ([encode_all(model, each) for each in episodes] for episodes in (nominal, shown))
     with progress_bar() as bar:
-        found = calibration(model, nominal, latents, "nominal running", late, besides, by_stage(bar))
+        progress, latents = by_stage(bar), []
+        for done, episodes in enumerate([*nominal, *shown], start=1):
+            latents.append(encode_all(model, episodes))
+            progress("encoding", done, len(nominal) + len(shown), {})
+        count = len(nominal)
+        found = calibration(model, nominal, latents[:count], "nominal running", late, latents[count:], progress)
     facts["surprise"] = found
     save_checkpoint(checkpoint, model, facts)
     limits = [Calibration.model_validate(found).threshold(alarms) for alarms in (SLOW, STOP)]
