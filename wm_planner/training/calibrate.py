@@ -15,7 +15,7 @@ from wm_planner.training.loop import Progress, silent
 from wm_planner.training.predictor import Latents
 from wm_planner.training.uncertainty import fit_uncertainty
 from wm_planner.world_model.model import WorldModel
-from wm_planner.world_model.surprise import HORIZONS, Calibration, packed, residuals, score
+from wm_planner.world_model.surprise import HORIZONS, Calibration, packed, residuals, score, surprise
 from wm_planner.world_model.uncertainty import Uncertainty, flattened
 
 LATE = 0.3  # steps: commands act up to this much later than the planner is told, so the calibration expects it
@@ -41,12 +41,10 @@ class Fitted(NamedTuple):
 
     def surprises(self, moments: Moments) -> Tensor:
         """Of every moment, the largest over horizons: (M,)."""
-        found = []
-        for horizon, matrix in self.whitening.items():
-            scores = score(moments.residuals[horizon], matrix)
-            if horizon in self.uncertainty:
-                scores = scores / self.uncertainty[horizon](moments.inputs[horizon])
-            found.append(scores)
+        found = [
+            surprise(moments.residuals[h], matrix, self.uncertainty.get(h), moments.inputs[h])
+            for h, matrix in self.whitening.items()
+        ]
         return torch.stack(found).amax(0)
 
 

@@ -113,10 +113,9 @@ class Surprise:
             if context is None:
                 continue
             actions = memory.actions_from(now.time - horizon * dt, horizon, now.latent)
-            found = score(residuals(self._model, context, actions, now.latent, now.joints), whitening)
-            if horizon in self._uncertainty:
-                found = found / self._uncertainty[horizon](flattened(context, actions))
-            scores.append(found)
+            residual = residuals(self._model, context, actions, now.latent, now.joints)
+            inputs = flattened(context, actions)
+            scores.append(surprise(residual, whitening, self._uncertainty.get(horizon), inputs))
         return float(torch.stack(scores).amax()) if scores else None
 
 
@@ -124,6 +123,12 @@ def residuals(model: WorldModel, context: Context, actions: Tensor, latent: Tens
     """Observed minus predicted after all actions (B, H, A): (B, D + J), latents, then joints."""
     latents, predicted = model.rollout(context, actions)
     return torch.cat([latent - latents[:, -1], joints - predicted[:, -1]], -1)
+
+
+def surprise(residual: Tensor, whitening: Tensor, uncertainty: Uncertainty | None, inputs: Tensor) -> Tensor:
+    """Score of residuals (N, D + J), relative to what was to be expected of `inputs` (N, I): (N,)."""
+    found = score(residual, whitening)
+    return found if uncertainty is None else found / uncertainty(inputs)
 
 
 def score(residual: Tensor, whitening: Tensor) -> Tensor:
