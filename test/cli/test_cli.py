@@ -72,6 +72,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path, monkeypatch: pytest.Monk
     align = ["--run", str(tmp_path / "a"), "--config", str(tmp_path / "align.yaml")]
     small = ["--checkpoint", str(model), "--set", "horizon=2", "--set", "solver.samples=4", "--set", "solver.elites=2"]
     work = ["collect", "--task", "panda_push", "--episodes", "2", "--steps", "8", *small[:2]]
+    others = ["--other", str(views), "--no-whiten-other"]
     commands = [
         [*play, str(data), "--episodes", "23"],
         [*play, str(more), "--episodes", "22", "--seed", "1"],
@@ -81,7 +82,7 @@ def test_collect_train_evaluate_inspect(tmp_path: Path, monkeypatch: pytest.Monk
         ["evaluate", "--task", "panda_push", "--episodes", "1", "--seed", "5", *small, "--json", str(report)],
         [*work, "--output", str(nominal)],
         [*work, "--output", str(late), "--latency", "2"],
-        ["calibrate", "--checkpoint", str(model), "--data", str(nominal), "--data", str(late), "--other", str(views)],
+        ["calibrate", "--checkpoint", str(model), "--data", str(nominal), "--data", str(late), *others],
         ["distil", "--checkpoint", str(model), *both, *distil, "--output", str(distilled)],
         ["refine", "--checkpoint", str(distilled), "--data", str(data), *refine, "--output", str(refined)],
         ["align", "--checkpoint", str(refined), "--data", str(data), *align, "--output", str(aligned)],
@@ -99,7 +100,8 @@ def test_collect_train_evaluate_inspect(tmp_path: Path, monkeypatch: pytest.Monk
     facts = load_checkpoint(model).facts
     assert facts["episodes"] == [23 + 22 - 2 * VALIDATION_EPISODES, 20]
     assert facts["surprise"]["source"] == (
-        "4 held-out episodes of nominal running, commands up to 0.3 of a step late; uncertainty from 22 others besides"
+        "4 held-out episodes of nominal running, commands up to 0.3 of a step late; uncertainty from 22 others "
+        "besides; whitened by nominal running alone"
     )
     assert json.loads(report.read_text())["n"] == 1
 

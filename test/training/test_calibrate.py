@@ -145,3 +145,15 @@ def test_what_is_wild_surprises_less_where_play_has_shown_it(
     limits = [each.threshold(asked * 600 / each.dt) for each in (alike, told)]
     assert limits[1] < 0.85 * limits[0]
     assert float((surprises[1] > limits[1]).float().mean()) < asked * 3
+
+
+def test_what_is_usual_is_measured_on_nominal_running_alone_where_asked_for(
+    small_model: WorldModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wm_planner.training.uncertainty.STEPS", 10)
+    none = torch.zeros(0, small_model.config.latent_dim)
+    nominal, play = (_episodes(small_model, 10, 30, seed, wild) for seed, wild in ((0, 1.0), (1, 3.0)))
+    alike = calibrate(small_model, [nominal], none, "a")
+    both, own = (calibrate(small_model, [nominal], none, "a", 0.3, [play], w) for w in (True, False))
+    assert own.uncertainty and own.whitening == alike.whitening
+    assert both.whitening != alike.whitening

@@ -22,6 +22,13 @@ def calibrate(
             "repeated"
         ),
     ] = None,
+    whiten_other: Annotated[
+        bool,
+        typer.Option(
+            help="what is usual is measured on --other, too: better where work seldom meets what matters, as a rover "
+            "does walls; on --data alone where it does so all the time, as in pushing"
+        ),
+    ] = True,
     late: Annotated[
         float,
         typer.Option(min=0, max=1, help="of a step, how much later commands may act than the planner is told"),
@@ -41,8 +48,8 @@ def calibrate(
         for done, episodes in enumerate([*nominal, *shown], start=1):
             latents.append(encode_all(model, episodes))
             progress("encoding", done, len(nominal) + len(shown), {})
-        count = len(nominal)
-        found = calibration(model, nominal, latents[:count], "nominal running", late, latents[count:], progress)
+        own, others = latents[: len(nominal)], latents[len(nominal) :]
+        found = calibration(model, nominal, own, "nominal running", late, others, whiten_other, progress)
     facts["surprise"] = found
     save_checkpoint(checkpoint, model, facts)
     limits = [Calibration.model_validate(found).threshold(alarms) for alarms in (SLOW, STOP)]

@@ -79,6 +79,7 @@ def calibrate(
     source: str,
     late: float = LATE,
     other: Sequence[Latents] = (),
+    whiten_other: bool = True,
     progress: Progress = silent,
 ) -> Calibration:
     """Measure surprise on episodes the model was not trained on.
@@ -92,8 +93,9 @@ def calibrate(
         harmless: changes of latents (N, D) that must not surprise; see `harmless_changes`.
         source: says where they come from.
         late: of a step, the most that commands act later than the planner is told; 0 to 1.
-        other: any episodes it was not trained on, which show what nominal running seldom meets. What is usual is
-            measured on them, too, and where predictions will be far off is learned from all; without, it is not.
+        other: any episodes it was not trained on, which show what nominal running seldom meets. Where predictions will
+            be far off is learned from these and the recordings; without, it is not.
+        whiten_other: what is usual is measured on the others, too, not on nominal running alone.
 
     Raises:
         ValueError: a recording has fewer than two episodes.
@@ -105,9 +107,9 @@ def calibrate(
     shown = _joined([all_moments(model, _later(data, late)) for data in other]) if other else None
     surprises = []
     for done, (fitted, scored) in enumerate(((even, odd), (odd, even)), start=1):
-        surprises.append(_fit(model, fitted, shown, harmless).surprises(scored))
+        surprises.append(_fit(model, fitted, shown, whiten_other, harmless).surprises(scored))
         progress("calibrating", done, 3, {})
-    fit = _fit(model, _joined([even, odd]), shown, harmless)
+    fit = _fit(model, _joined([even, odd]), shown, whiten_other, harmless)
     progress("calibrating", 3, 3, {})
     values = torch.cat(surprises)
     # As far out as the record allows: not all tails are exponential from two in a hundred on, and a rover's is not.
@@ -141,9 +143,10 @@ def _joined(parts: Sequence[Moments]) -> Moments:
     return Moments(*({h: torch.cat([part[h] for part in each]) for h in HORIZONS} for each in zip(*parts)))
 
 
-def _fit(model: WorldModel, nominal: Moments, other: Moments | None, harmless: Tensor) -> Fitted:
+def _fit(model: WorldModel, nominal: Moments, other: Moments | None, whiten_other: bool, harmless: Tensor) -> Fitted:
     every = nominal if other is None else _joined([nominal, other])
-    out = Fitted({h: _whitening(each, harmless) for h, each in every.residuals.items()}, {})
+    usual = every if whiten_other else nominal
+    out = Fitted({h: _whitening(each, harmless) for h, each in usual.residuals.items()}, {})
     if other is not None:
         for h, matrix in out.whitening.items():
             scores = score(every.residuals[h], matrix)

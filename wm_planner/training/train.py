@@ -214,6 +214,7 @@ def calibration(
     kind: str,
     late: float = LATE,
     other: Sequence[Latents] = (),
+    whiten_other: bool = True,
     progress: Progress = silent,
 ) -> dict:
     """Of surprise, as the checkpoint stores it, on episodes the model was not trained on.
@@ -221,7 +222,7 @@ def calibration(
     Args:
         latents: of these episodes.
         kind: what they are of.
-        late, other: see `calibrate`.
+        late, other, whiten_other: see `calibrate`.
     """
     harmless = (
         torch.zeros(0, model.config.latent_dim, device=model.device)
@@ -232,4 +233,6 @@ def calibration(
     source = f"{count} held-out episodes of {kind}, commands up to {late:g} of a step late"
     if other:
         source += f"; uncertainty from {sum(len(each.actions) for each in other)} others besides"
-    return calibrate(model, latents, harmless, source, late, other, progress).model_dump(mode="json")
+    if not whiten_other:
+        source += "; whitened by nominal running alone"
+    return calibrate(model, latents, harmless, source, late, other, whiten_other, progress).model_dump(mode="json")
