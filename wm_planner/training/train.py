@@ -233,6 +233,6 @@ def calibration(
     source = f"{count} held-out episodes of {kind}, commands up to {late:g} of a step late"
     if other:
         source += f"; uncertainty from {sum(len(each.actions) for each in other)} others besides"
-    if not whiten_other:
-        source += "; whitened by nominal running alone"
+        if not whiten_other:
+            source += "; whitened by nominal running alone"
     return calibrate(model, latents, harmless, source, late, other, whiten_other, progress).model_dump(mode="json")
