@@ -12,7 +12,7 @@ from wm_planner.cli.main import app
 from wm_planner.data.output import Interrupted
 from wm_planner.evaluation.verify.section import Section, Verdict
 from wm_planner.evaluation.verify.verify import SECTIONS
-from wm_planner.training.train import VALIDATION_EPISODES
+from wm_planner.training.split import VALIDATION_EPISODES
 from wm_planner.world_model.checkpoint import load_checkpoint
 
 runner = CliRunner()

@@ -112,3 +112,54 @@ def test_state_encoder_standardises() -> None:
     encoder.std.copy_(torch.tensor([1.0, 2.0, 4.0]))
     torch.testing.assert_close(encoder(torch.tensor([[2.0, 0.0, 3.0]])), torch.tensor([[1.0, -1.0, 0.0]]))
     assert not list(encoder.parameters())
+
+
+FOVEATED = ModelConfig(
+    conv_fovea=8, fovea_dim=2, body_channels=4, conv_channels=(8, 8), conv_hidden=16, conv_keypoints=4, latent_dim=5
+)
+
+
+def _square(x: int, y: int, colour: int) -> torch.Tensor:
+    """(1, 32, 32, 3), a square of 4 px about a corner of pixels."""
+    frame = torch.full((1, 32, 32, 3), 90, dtype=torch.uint8)
+    frame[:, y - 2 : y + 2, x - 2 : x + 2] = colour
+    return frame
+
+
+def test_a_fovea_sees_what_it_looks_at() -> None:
+    encoder = make_encoder(FOVEATED, 32, 3).eval()
+    assert isinstance(encoder, ConvEncoder) and encoder.fovea is not None
+    torch.nn.init.zeros_(encoder.fovea.point.weight)
+    at = torch.tensor([-0.5, 0.25])  # pixels 8 and 20
+    encoder.fovea.point.bias.data.copy_(2.0 * torch.atanh(at))
+    with torch.no_grad():
+        closely, gaze = zip(
+            *(encoder.look(_square(*where)) for where in ((8, 20, 255), (8, 20, 0), (24, 6, 255), (24, 6, 0)))
+        )
+    torch.testing.assert_close(gaze[0], at[None])
+    assert closely[0].shape == (1, 5)
+    assert not torch.allclose(closely[0][:, 3:], closely[1][:, 3:])
+    torch.testing.assert_close(closely[2][:, 3:], closely[3][:, 3:])  # elsewhere it sees nothing
+    assert not torch.allclose(closely[2][:, :3], closely[3][:, :3])  # which the other latents do
+
+
+def test_where_a_fovea_looks_is_not_taught_by_what_it_sees() -> None:
+    encoder = make_encoder(FOVEATED, 32, 3).train()
+    assert isinstance(encoder, ConvEncoder) and encoder.fovea is not None
+    latents, gaze = encoder.look(_frames(6))
+    latents.square().sum().backward(retain_graph=True)
+    assert encoder.fovea.point.weight.grad is None
+    assert gaze is not None
+    gaze.sum().backward()
+    assert encoder.fovea.point.weight.grad is not None
+
+
+@pytest.mark.parametrize("change", [{"body_channels": 0}, {"fovea_dim": 5}, {"encoder": "vit"}])
+def test_a_fovea_has_to_be_told_where_to_look(change: dict) -> None:
+    with pytest.raises(ValueError, match=r"conv_fovea needs encoder 'conv', body_channels, .* found "):
+        ModelConfig.model_validate(FOVEATED.model_dump() | change)
+
+
+def test_a_fovea_looks_at_one_camera() -> None:
+    with pytest.raises(ValueError, match="conv_fovea looks at one camera's image, found 2 cameras"):
+        make_encoder(FOVEATED, 32, 6)

@@ -10,7 +10,7 @@ import torch
 from wm_planner.configurator.contract import Contract
 from wm_planner.data.dataset import Episodes
 from wm_planner.training.body import BodyConfig, learn_body
-from wm_planner.training.train import VALIDATION_EPISODES
+from wm_planner.training.split import VALIDATION_EPISODES
 from wm_planner.world_model.checkpoint import Checkpoint, load_checkpoint
 from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.model import WorldModel

@@ -13,8 +13,10 @@ from wm_planner.data.dataset import ARRAYS, Episodes, joined
 from wm_planner.training import distil as distillation
 from wm_planner.training.augment import with_intruders
 from wm_planner.training.distil import DistilConfig, DistilLoss, distil
+from wm_planner.training.gaze import gazes_of
 from wm_planner.training.loop import silent
-from wm_planner.training.train import VALIDATION_EPISODES, encode_all, split
+from wm_planner.training.split import VALIDATION_EPISODES, split
+from wm_planner.training.train import encode_all
 from wm_planner.world_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.model import WorldModel
@@ -75,6 +77,21 @@ def test_it_meets_the_latents_of_the_nominal_images_and_critic_and_policy_stay(
     assert encode_all(model, views).latents.isfinite().all()
 
 
+def test_a_fovea_goes_on_looking_where_it_looked(
+    contract: Contract, small_config: ModelConfig, nominal: Episodes, views: Episodes, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    sizes = small_config.model_copy(update={"conv_fovea": 8, "fovea_dim": 4, "body_channels": 4})
+    model = WorldModel(contract, sizes).eval().requires_grad_(False)
+    before, otherwise = gazes_of(model, nominal), gazes_of(model, views)
+    distil(
+        Checkpoint(model, {}), [nominal], views, DistilConfig(**CONFIG), tmp_path / "run", tmp_path / "m.safetensors"
+    )
+    after = gazes_of(load_checkpoint(tmp_path / "m.safetensors", "cpu").model, views)
+    assert before is not None and otherwise is not None and after is not None
+    assert (after - before).square().mean() < 0.5 * (otherwise - before).square().mean()
+
+
 def test_views_of_the_first_episodes_are_enough(
     teacher: Checkpoint, nominal: Episodes, views: Episodes, tmp_path: Path
 ) -> None:
@@ -108,7 +125,7 @@ def test_of_several_datasets_those_episodes_are_held_out_that_were_in_training(
     student = load_checkpoint(output, "cpu")
     distil(student, datasets, shown, config, tmp_path / "run", output, harmless=harmless)
     learned, held_out = split(*datasets)
-    [(training, validation)], [(_, plain, otherwise, *_, unminded)] = finished, losses
+    [(training, validation)], [(_, plain, otherwise, *_, unminded, _)] = finished, losses
     np.testing.assert_array_equal(validation.frames, held_out.frames)
     np.testing.assert_array_equal(training.frames, np.delete(learned.frames, 3, 0))
     assert len(otherwise) == 12 - 1 + 5 and len(unminded) == 12 - 1 + 2

@@ -13,11 +13,13 @@ import torch
 from wm_planner.configurator.contract import Contract
 from wm_planner.data.dataset import Episodes
 from wm_planner.training import stitch
+from wm_planner.training import train as training_stages
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.loop import optimise, silent
 from wm_planner.training.probe import linear_probe
 from wm_planner.training.refine import RefineConfig, refine
-from wm_planner.training.train import VALIDATION_EPISODES, encode_all, split, train
+from wm_planner.training.split import VALIDATION_EPISODES, split
+from wm_planner.training.train import encode_all, train
 from wm_planner.world_model.checkpoint import CheckpointError, load_checkpoint, load_tensors, save_tensors
 from wm_planner.world_model.config import ModelConfig
 
@@ -211,6 +213,21 @@ def test_true_state_model_skips_pixels(tmp_path: Path, episodes: Episodes, small
     torch.testing.assert_close(
         loaded.encoder.mean, torch.from_numpy(episodes.state[:6].mean((0, 1))), atol=1e-3, rtol=1e-3
     )
+
+
+def test_a_fovea_is_taught_where_to_look(
+    tmp_path: Path, episodes: Episodes, small_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here at the square. What a body does not explain is tested of `unexplained`: a body takes long to learn."""
+    square = 2 * torch.from_numpy(episodes.state[:, :, :2]) - 1
+    monkeypatch.setattr(training_stages, "unexplained", lambda model, of: square[: len(of.actions)])
+    model = small_config.model_copy(update={"conv_fovea": 8, "fovea_dim": 4, "body_channels": 8})
+    run = _Run(tmp_path, episodes, _config(model, **FEW | {"body_steps": 2, "jepa_steps": 150, "jepa_lr": 3e-3}))
+    assert list(run.losses) == ["body", *STAGES]
+    with torch.no_grad():
+        gaze = load_checkpoint(run.checkpoint, "cpu").model.look(torch.from_numpy(episodes.frames[:6]).flatten(0, 1))[1]
+    assert gaze is not None
+    assert (gaze - square[:6].flatten(0, 1)).square().mean() < 0.3 * square[:6].flatten(0, 1).var(0).mean()
 
 
 def test_a_pretrained_encoder_is_fitted_not_trained(

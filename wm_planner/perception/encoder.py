@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from wm_planner.perception.pretrained import PretrainedEncoder
 from wm_planner.world_model.config import ModelConfig
@@ -31,7 +32,11 @@ class ConvEncoder(nn.Module):
         self.body = nn.Sequential(*layers)
         points = config.conv_keypoints
         self.keypoints = Keypoints(config.conv_channels[-2], points) if points else None
-        self.project = _projection(config.conv_hidden + 2 * points, config.latent_dim)
+        width, side = config.conv_hidden + 2 * points, config.conv_fovea
+        if side and in_channels != 3:
+            raise ValueError(f"conv_fovea looks at one camera's image, found {in_channels // 3} cameras; set it to 0")
+        self.fovea = Fovea(width, in_channels, image_size, side, config.fovea_dim) if side else None
+        self.project = _projection(width, config.latent_dim - (config.fovea_dim if side else 0))
 
     def fit(self, frames: Tensor) -> None:
         """Learn from frames (N, S, S, C) uint8 what images usually are, where `conv_standardise` asks for it."""
@@ -39,15 +44,52 @@ class ConvEncoder(nn.Module):
             self.standardise.fit(_pixels(frames))
 
     def forward(self, frames: Tensor) -> Tensor:
+        return self.look(frames)[0]
+
+    def look(self, frames: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Latents (B, D), and where it looked more closely, (B, 2): x, y, -1 and 1 are the image's sides; or None."""
         pixels = _pixels(frames)
         if self.standardise is not None:
             pixels = self.standardise(pixels)
         early = self.body[: self._early](pixels)
         features = self.body[self._early :](early)
         if self.keypoints is None:
-            return self.project(features)
-        with torch.autocast(frames.device.type, enabled=False):  # a bfloat16 holds a coordinate to half a hundredth
-            return self.project(torch.cat([features.float(), self.keypoints(early.float())], 1))
+            latents = self.project(features)
+        else:
+            with torch.autocast(frames.device.type, enabled=False):  # a bfloat16 holds a coordinate to half a hundredth
+                features = torch.cat([features.float(), self.keypoints(early.float())], 1)
+                latents = self.project(features)
+        if self.fovea is None:
+            return latents, None
+        closely, gaze = self.fovea(features.float(), pixels)
+        return torch.cat([latents, closely], 1), gaze
+
+
+class Fovea(nn.Module):
+    """A closer look at one point of the image, where small things fill what is seen, in latents of their own.
+
+    Where to look is told from features, and taught beside (`training/gaze.py`): no gradient comes from what is seen.
+    """
+
+    def __init__(self, features: int, channels: int, image_size: int, side: int, dims: int) -> None:
+        super().__init__()
+        self.point = nn.Linear(features, 2)
+        nn.init.zeros_(self.point.bias)  # the middle
+        along = ((torch.arange(side) + 0.5) * 2 - side) / image_size
+        self.register_buffer("grid", torch.stack(torch.meshgrid(along, along, indexing="xy"), -1), persistent=False)
+        self.grid: Tensor
+        layers: list[nn.Module] = [nn.Conv2d(channels, 32, 3, padding=1), nn.ReLU()]
+        for narrow, wide in ((32, 48), (48, 64)):
+            layers += [nn.Conv2d(narrow, wide, 4, stride=2, padding=1), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * (side // 4) ** 2, 128), nn.ReLU())
+        self.project = _projection(128, dims)
+
+    def forward(self, features: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """features (B, F), pixels (B, C, S, S) -> latents (B, dims), and where they are of, (B, 2)."""
+        with torch.autocast(pixels.device.type, enabled=False):  # half a hundredth of the side is a third of a pixel
+            gaze = torch.tanh(0.5 * self.point(features))
+            closely = F.grid_sample(pixels.float(), self.grid + gaze.detach()[:, None, None], align_corners=False)
+        return self.project(self.body(closely)), gaze
 
 
 class Standardise(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from wm_planner.data.dataset import Episodes
 from wm_planner.training.config import StageConfig
 from wm_planner.training.fingerprint import fingerprint
 from wm_planner.training.image import ImageLoss, seen
-from wm_planner.training.loop import Progress, optimise, silent
-from wm_planner.training.train import split
+from wm_planner.training.loop import Fit, Progress, optimise, silent
+from wm_planner.training.split import split
 from wm_planner.world_model.checkpoint import Checkpoint, save_checkpoint
 from wm_planner.world_model.model import WorldModel
 
@@ -51,13 +52,10 @@ def learn_body(
     run.mkdir(parents=True, exist_ok=True)
     model, facts = _with_body(checkpoint.model, config), checkpoint.facts
     training, validation = split(episodes)
-    body = model.body.requires_grad_(True)
-    loss = ImageLoss(body, _joints(model, training), training.frames, (config.seed, 8), config.batch)
     made_of = fingerprint([config], [training], [checkpoint.model])
-    seconds = optimise(
-        "body", body, [*body.parameters()], loss, config.steps, config.lr, run, made_of, config.save_every, progress
-    )
-    body.requires_grad_(False)
+    fit = functools.partial(optimise, run=run, made_of=made_of, save_every=config.save_every, progress=progress)
+    seconds = fit_body(model, training, config, fit)
+    body = model.body
     rng = np.random.default_rng([config.seed, 9])
     episode, index = rng.integers(validation.frames.shape[:2], size=(_HELD_OUT, 2)).T
     wanted = seen(validation.frames[episode, index], model.device)
@@ -70,6 +68,15 @@ def learn_body(
     }
     save_checkpoint(output, model, facts)
     return facts
+
+
+def fit_body(model: WorldModel, episodes: Episodes, config: BodyConfig, fit: Fit) -> float:
+    """Train the model's body image, and nothing else. Returns its seconds."""
+    body = model.body.requires_grad_(True)
+    loss = ImageLoss(body, _joints(model, episodes), episodes.frames, (config.seed, 8), config.batch)
+    seconds = fit("body", body, [*body.parameters()], loss, config.steps, config.lr)
+    body.requires_grad_(False)
+    return seconds
 
 
 def _with_body(model: WorldModel, config: BodyConfig) -> WorldModel:

@@ -43,6 +43,9 @@ class TrainConfig(RolloutConfig):
     device: str = "auto"
     threads: int = Field(default=2, ge=1)
 
+    # Before it, where the encoder has a fovea: how the robot looks, so that it is taught to look at what is not robot.
+    body_steps: int = Field(default=5000, ge=1)
+
     # Stage 1: JEPA, end to end from pixels and joints.
     recolouring: float = Field(default=0.5, ge=0, description="strength of augmentation by light, colours, noise, blur")
     repainting: float = Field(default=0.0, ge=0, le=1, description="strength of augmentation by the colours of things")

@@ -22,10 +22,12 @@ from wm_planner.perception.encoder import ConvEncoder
 from wm_planner.training.augment import recoloured, with_intruders
 from wm_planner.training.config import RolloutConfig
 from wm_planner.training.fingerprint import fingerprint
+from wm_planner.training.gaze import gaze_loss, gazes_of
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.optimiser import wide
 from wm_planner.training.predictor import fit_predictor
-from wm_planner.training.train import encode_all, finish, require_steps, some_frames, trained_on
+from wm_planner.training.split import trained_on
+from wm_planner.training.train import encode_all, finish, require_steps, some_frames
 from wm_planner.world_model.checkpoint import Checkpoint
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
@@ -63,7 +65,8 @@ class DistilLoss:
     """Draws moments and returns the loss terms of one optimiser step.
 
     nominal: (N, T+1, S, S, C) uint8; views: (M, T+1, S, S, C) of the first M <= N of these episodes; latents:
-    (N, T+1, D) that the teacher makes of the nominal ones; calibration: of its surprise, where that counts; harmless:
+    (N, T+1, D) that the teacher makes of the nominal ones; calibration: of its surprise, where that counts; gazes:
+    (N, T+1, 2), where the teacher takes a closer look, if it does; harmless:
     (M', T+1, S, S, C) of the first M' <= N of these episodes.
     """
 
@@ -76,8 +79,9 @@ class DistilLoss:
         config: DistilConfig,
         calibration: Calibration | None = None,
         harmless: np.ndarray | None = None,
+        gazes: Tensor | None = None,
     ) -> None:
-        self._model, self._nominal, self._views, self._latents = model, nominal, views, latents
+        self._model, self._nominal, self._views, self._latents, self._gazes = model, nominal, views, latents, gazes
         self._config, self._harmless = config, harmless
         self._startle = _startle(model, calibration) if calibration else None
 
@@ -92,11 +96,14 @@ class DistilLoss:
         nominal, views = self._nominal[ours, index[:half]], self._views[theirs, index[half:]]
         frames = torch.from_numpy(np.concatenate([nominal, views])).to(model.device)
         changed = recoloured(frames[half // 2 :, None], cfg.recolouring, cfg.repainting)[:, 0]
-        latents = self._encode(torch.cat([frames[: half // 2], changed]))
-        wanted = self._latents[np.concatenate([ours, theirs]), index]
+        latents, gaze = self._look(torch.cat([frames[: half // 2], changed]))
+        episode = np.concatenate([ours, theirs])
+        wanted = self._latents[episode, index]
         error = (latents - wanted).square().mean(-1) / cfg.batch
         plain, augmented, otherwise = error.tensor_split((half // 2, half))
         terms = {"plain": cfg.plain_weight * plain.sum(), "augmented": augmented.sum(), "views": otherwise.sum()}
+        if gaze is not None and self._gazes is not None:
+            terms["gaze"] = gaze_loss(gaze, self._gazes[episode, index])
         if self._startle is not None and cfg.intruder_weight:
             eighth = torch.arange(cfg.batch // 8)
             visited = torch.cat([eighth, half + eighth])
@@ -107,9 +114,13 @@ class DistilLoss:
         return terms
 
     def _encode(self, frames: Tensor) -> Tensor:
+        return self._look(frames)[0]
+
+    def _look(self, frames: Tensor) -> tuple[Tensor, Tensor | None]:
         model = self._model
         with torch.autocast(model.device.type, torch.bfloat16, enabled=half_precision(model.device)):
-            return model.encode(frames).float()
+            latents, gaze = model.look(frames)
+        return latents.float(), gaze
 
     def _unnoticed(self, frames: Tensor, wanted: Tensor, startle: Tensor) -> Tensor:
         """How far intruders are from the surprise they ought to cause, from 0 to 1, in frames (2 N, S, S, C): the first
@@ -185,7 +196,8 @@ def distil(
     )
     fit = functools.partial(optimise, run=run, made_of=made_of, save_every=config.save_every, progress=progress)
     harmless_frames = None if unminded is None else unminded.frames
-    loss = DistilLoss(model, training.frames, other.frames, taught, config, calibration, harmless_frames)
+    gazes = gazes_of(teacher, training)
+    loss = DistilLoss(model, training.frames, other.frames, taught, config, calibration, harmless_frames, gazes)
 
     # In evaluation mode: batches of mixed images are not to move the normalisation of the latents.
     encoder = model.encoder.requires_grad_(True)

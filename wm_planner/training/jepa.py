@@ -16,6 +16,7 @@ from torch import Tensor
 from wm_planner.data.dataset import Episodes
 from wm_planner.training.augment import augment
 from wm_planner.training.config import TrainConfig
+from wm_planner.training.gaze import gaze_loss
 from wm_planner.training.hindsight import Attempts
 from wm_planner.training.imitation import imitation
 from wm_planner.world_model.model import Context, WorldModel
@@ -29,10 +30,13 @@ def context_at_start(latents: Tensor, joints: Tensor, actions: Tensor, length: i
 
 
 class JEPALoss:
-    """Draws windows of (context + rollout) steps and returns the loss terms of one optimiser step."""
+    """Draws windows of (context + rollout) steps and returns the loss terms of one optimiser step.
 
-    def __init__(self, model: WorldModel, episodes: Episodes, config: TrainConfig) -> None:
-        self._model, self._episodes, self._config = model, episodes, config
+    gazes: (N, T+1, 2), where the encoder's closer look should be; None: it has none.
+    """
+
+    def __init__(self, model: WorldModel, episodes: Episodes, config: TrainConfig, gazes: Tensor | None = None) -> None:
+        self._model, self._episodes, self._config, self._gazes = model, episodes, config, gazes
         self._length = model.contract.context_length + config.jepa_rollout
         self._half = half_precision(model.device)
         self._attempts = Attempts(episodes.attempts) if config.imitation_weight else None
@@ -52,7 +56,8 @@ class JEPALoss:
         joints = model.normalise_joints(torch.from_numpy(data.joints[episode, index]).to(device))
         actions = torch.from_numpy(data.actions[episode, index[:, :-1]]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._half):
-            encoded = model.encode(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]).float()
+            flat_encoded, gaze = model.look(frames.flatten(0, 1))
+            encoded = flat_encoded.unflatten(0, frames.shape[:2]).float()
             latents = encoded[:, : self._length]
             c = model.contract.context_length
             predicted, predicted_joints = model.rollout(
@@ -65,6 +70,8 @@ class JEPALoss:
             "joints": (predicted_joints.float() - joints[:, c:]).square().mean(),
             "sigreg": cfg.sigreg_weight * sigreg(flat[sample]),
         }
+        if gaze is not None and self._gazes is not None:
+            terms["gaze"] = gaze_loss(gaze, self._gazes[episode, seen].flatten(0, 1))
         if attempts is not None:
             joined = attempts.joined(episode, index[:, :-1], index[:, -2:-1])
             terms["imitation"] = cfg.imitation_weight * self._imitation(encoded, joints, actions, joined)

@@ -14,7 +14,8 @@ from wm_planner.training.config import RolloutConfig
 from wm_planner.training.fingerprint import fingerprint
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.predictor import Latents, fit_predictor
-from wm_planner.training.train import encode_all, finish, require_steps, split
+from wm_planner.training.split import split
+from wm_planner.training.train import encode_all, finish, require_steps
 from wm_planner.world_model.checkpoint import Checkpoint
 from wm_planner.world_model.model import WorldModel
 

@@ -12,15 +12,17 @@ import torch
 from torch import Tensor
 
 from wm_planner import __version__
-from wm_planner.data.dataset import Episodes, joined
+from wm_planner.data.dataset import Episodes
 from wm_planner.perception.encoder import ConvEncoder, StateEncoder
 from wm_planner.perception.pretrained import PretrainedEncoder
 from wm_planner.training.augment import moved_camera
+from wm_planner.training.body import BodyConfig, fit_body
 from wm_planner.training.calibrate import LATE, calibrate, harmless_changes
 from wm_planner.training.clone import CloneLoss
 from wm_planner.training.config import TrainConfig
 from wm_planner.training.critic import CriticLoss
 from wm_planner.training.fingerprint import fingerprint
+from wm_planner.training.gaze import unexplained
 from wm_planner.training.hindsight import attempt_ends
 from wm_planner.training.image import ImageLoss
 from wm_planner.training.jepa import JEPALoss
@@ -29,36 +31,12 @@ from wm_planner.training.optimiser import wide
 from wm_planner.training.policy import PolicyLoss
 from wm_planner.training.predictor import Latents, fit_predictor
 from wm_planner.training.probe import HORIZONS, probe
+from wm_planner.training.split import split
 from wm_planner.training.stitch import StitchLoss
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
 from wm_planner.world_model.model import WorldModel
 
 _FITTED_FRAMES = 2000  # that what an encoder is told of images beforehand is fitted to
-VALIDATION_EPISODES = 20  # at least: the last twentieth of a dataset is never trained on
-
-
-def trained_on(count: int, what: str = "episodes") -> int:
-    """How many of a dataset's episodes are trained on, the first ones; the others are held out.
-
-    Raises:
-        ValueError: they are too few; names them as `what`.
-    """
-    if count <= VALIDATION_EPISODES:
-        raise ValueError(f"{count} {what}, expected more than the {VALIDATION_EPISODES} held out")
-    return count - max(VALIDATION_EPISODES, count // 20)
-
-
-def split(episodes: Episodes, *others: Episodes) -> tuple[Episodes, Episodes]:
-    """Training and validation episodes; of several datasets, each is held out in part.
-
-    Raises:
-        ValueError: episodes are too few, or of datasets that cannot be joined.
-    """
-    if others:
-        training, validation = zip(*map(split, (episodes, *others)))
-        return joined(training), joined(validation)
-    cut = trained_on(len(episodes.actions))
-    return episodes.part(slice(cut)), episodes.part(slice(cut, None))
 
 
 def require_steps(episodes: Episodes, rollout: int) -> None:
@@ -180,7 +158,11 @@ def _world_model(
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
         if config.imitation_weight:
             parameters += model.policy.parameters()
-        loss = JEPALoss(model, training, config)
+        gazes = None
+        if model.config.conv_fovea:
+            seconds["body"] = fit_body(model, training, BodyConfig(seed=config.seed, steps=config.body_steps), fit)
+            gazes = unexplained(model, training)
+        loss = JEPALoss(model, training, config, gazes)
         muon = {"muon_lr": config.jepa_muon_lr, "muons": wide}
         seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr, **muon)
 

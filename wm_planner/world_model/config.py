@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class ModelConfig(BaseModel):
@@ -16,6 +16,10 @@ class ModelConfig(BaseModel):
     conv_channels: tuple[int, ...] = Field(default=(32, 48, 96, 160), min_length=2)
     conv_keypoints: int = Field(default=0, ge=0, description="image points whose coordinates join the features")
     conv_hidden: int = 384
+    conv_fovea: int = Field(
+        default=0, ge=0, multiple_of=4, description="side, pixels, of a closer look at what is not the robot; 0: none"
+    )
+    fovea_dim: int = Field(default=32, gt=0, description="of the latents, that say what is seen there")
     conv_standardise: bool = Field(default=False, description="of images: give each the usual mean and deviation")
     vit_width: int = 192
     vit_depth: int = 12
@@ -35,3 +39,14 @@ class ModelConfig(BaseModel):
     body_channels: int = Field(
         default=0, ge=0, description="of what a camera should see in a pose of the joints; 0: none"
     )
+
+    @model_validator(mode="after")
+    def _fovea_fits(self) -> ModelConfig:
+        if not self.conv_fovea:
+            return self
+        if self.encoder != "conv" or not self.body_channels or self.fovea_dim >= self.latent_dim:
+            raise ValueError(
+                "conv_fovea needs encoder 'conv', body_channels, which tell it where to look, and latent_dim over "
+                f"fovea_dim; found {self.encoder!r}, {self.body_channels}, {self.latent_dim} and {self.fovea_dim}"
+            )
+        return self

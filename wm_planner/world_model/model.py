@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wm_planner.configurator.contract import Contract
-from wm_planner.perception.encoder import make_encoder
+from wm_planner.perception.encoder import ConvEncoder, make_encoder
 from wm_planner.world_model.config import ModelConfig
 from wm_planner.world_model.heads import BodyImage, Critic, Decoder, ModulatedMLP, Policy, ResidualMLP
 from wm_planner.world_model.precision import half_precision
@@ -89,6 +89,12 @@ class WorldModel(nn.Module):
     def encode(self, frames: Tensor) -> Tensor:
         """frames: (B, S, S, C) uint8 (a "state" model: (B, D) floats) -> latents (B, D)."""
         return self.encoder(frames)
+
+    def look(self, frames: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Latents, and where a closer look was taken, (B, 2): x, y, -1 and 1 are the image's sides; None: nowhere."""
+        if isinstance(self.encoder, ConvEncoder):
+            return self.encoder.look(frames)
+        return self.encode(frames), None
 
     def normalise_joints(self, joints: Tensor) -> Tensor:
         """Radians (..., J) -> zero mean, unit deviation over the training data."""
