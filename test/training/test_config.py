@@ -40,3 +40,10 @@ def test_the_card_of_a_shipped_model_names_the_recipes_that_it_is_made_by(model:
     named = {CONFIG.parent / path for path in used}
     assert named & set(RECIPES)
     assert named <= {*RECIPES, *DISTILLED, *REFINED}
+
+
+@pytest.mark.parametrize("change", [{"objective": "clone"}, {"camera_motion": 0.5}])
+def test_a_fovea_needs_a_stage_that_teaches_it_where_to_look(change: dict) -> None:
+    recipe = yaml.safe_load((CONFIG / "training" / "panda_push_fovea.yaml").read_text())
+    with pytest.raises(ValueError, match="conv_fovea is taught where to look in images as they are, by the JEPA"):
+        TrainConfig.model_validate(recipe | change)

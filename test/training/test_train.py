@@ -220,7 +220,7 @@ def test_a_fovea_is_taught_where_to_look(
 ) -> None:
     """Here at the square. What a body does not explain is tested of `unexplained`: a body takes long to learn."""
     square = 2 * torch.from_numpy(episodes.state[:, :, :2]) - 1
-    monkeypatch.setattr(training_stages, "unexplained", lambda model, of: square[: len(of.actions)])
+    monkeypatch.setattr(training_stages, "unexplained", lambda model, of, progress: square[: len(of.actions)])
     model = small_config.model_copy(update={"conv_fovea": 8, "fovea_dim": 4, "body_channels": 8})
     run = _Run(tmp_path, episodes, _config(model, **FEW | {"body_steps": 2, "jepa_steps": 150, "jepa_lr": 3e-3}))
     assert list(run.losses) == ["body", *STAGES]

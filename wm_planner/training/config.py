@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from wm_planner.world_model.config import ModelConfig
 
@@ -71,3 +71,12 @@ class TrainConfig(RolloutConfig):
     # Stage 5: the decoder, for looking only.
     decoder_steps: int = 1500
     decoder_batch: int = 64
+
+    @model_validator(mode="after")
+    def _fovea_can_be_taught(self) -> TrainConfig:
+        if self.model.conv_fovea and (self.objective == "clone" or self.camera_motion):
+            raise ValueError(
+                "conv_fovea is taught where to look in images as they are, by the JEPA: expected objective 'world model' "
+                f"and camera_motion 0, found {self.objective!r} and {self.camera_motion:g}"
+            )
+        return self

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from wm_planner.data.dataset import Episodes
+from wm_planner.training.loop import Progress, silent
 from wm_planner.world_model.model import WorldModel
 
 _DIFFERS = 90  # of 765, from what is expected: edges of the robot, which is expected a little blurred, differ less
@@ -18,7 +19,7 @@ _WEIGHT = 5.0
 
 
 @torch.no_grad()
-def unexplained(model: WorldModel, episodes: Episodes) -> Tensor:
+def unexplained(model: WorldModel, episodes: Episodes, progress: Progress = silent) -> Tensor:
     """The middle of what differs most, side by side, from what the model's body image expects.
 
     Returns:
@@ -26,10 +27,11 @@ def unexplained(model: WorldModel, episodes: Episodes) -> Tensor:
     """
     model.eval()
     joints = model.normalise_joints(torch.from_numpy(episodes.joints).to(model.device))
-    places = [
-        [_middle(seen, expected) for seen, expected in zip(frames, model.expect(of_them).cpu().numpy())]
-        for frames, of_them in zip(episodes.frames, joints)
-    ]
+    places = []
+    for frames, of_them in zip(episodes.frames, joints):
+        expected = model.expect(of_them).cpu().numpy()
+        places.append([_middle(*pair) for pair in zip(frames, expected)])
+        progress("gazes", len(places), len(joints), {})
     return torch.tensor(places, dtype=torch.float32, device=model.device)
 
 

@@ -161,7 +161,7 @@ def _world_model(
         gazes = None
         if model.config.conv_fovea:
             seconds["body"] = fit_body(model, training, BodyConfig(seed=config.seed, steps=config.body_steps), fit)
-            gazes = unexplained(model, training)
+            gazes = unexplained(model, training, progress)
         loss = JEPALoss(model, training, config, gazes)
         muon = {"muon_lr": config.jepa_muon_lr, "muons": wide}
         seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr, **muon)
