@@ -76,7 +76,7 @@ class TrainConfig(RolloutConfig):
     def _fovea_can_be_taught(self) -> TrainConfig:
         if self.model.conv_fovea and (self.objective == "clone" or self.camera_motion):
             raise ValueError(
-                "conv_fovea is taught where to look in images as they are, by the JEPA: expected objective 'world model' "
-                f"and camera_motion 0, found {self.objective!r} and {self.camera_motion:g}"
+                "conv_fovea is taught where to look in images as they are, by the JEPA: expected objective "
+                f"'world model' and camera_motion 0, found {self.objective!r} and {self.camera_motion:g}"
             )
         return self
