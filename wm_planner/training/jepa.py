@@ -3,6 +3,8 @@
 loss = sum over k of |predicted z_{t+k} - encoded z_{t+k}|^2 + joints + lambda SIGReg(z) + mu imitation, gradients
 through both sides, no target network, no reconstruction (LeWM, 2026). Every frame is augmented on its own.
 
+An encoder with a fovea is taught where to look, besides (`gaze.py`).
+
 Imitation: the policy has to tell from the latents what play did, given a goal in hindsight. Futures can be predicted
 well from latents that hold the object to a few centimetres; what to do next depends on it to the centimetre.
 """
