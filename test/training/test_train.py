@@ -215,6 +215,16 @@ def test_true_state_model_skips_pixels(tmp_path: Path, episodes: Episodes, small
     )
 
 
+@pytest.mark.parametrize(("objective", "stages"), [("world model", STAGES), ("clone", ["clone", "policy"])])
+def test_a_body_image_is_trained_whatever_else_is(
+    tmp_path: Path, episodes: Episodes, small_config: ModelConfig, objective: str, stages: list[str]
+) -> None:
+    """One that was not would find cameras where they are not."""
+    model = small_config.model_copy(update={"body_channels": 8})
+    run = _Run(tmp_path, episodes, _config(model, **FEW | {"body_steps": 2, "objective": objective}))
+    assert list(run.losses) == ["body", *stages] and "body" in run.facts["seconds"]
+
+
 def test_a_fovea_is_taught_where_to_look(
     tmp_path: Path, episodes: Episodes, small_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

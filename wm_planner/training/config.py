@@ -43,7 +43,7 @@ class TrainConfig(RolloutConfig):
     device: str = "auto"
     threads: int = Field(default=2, ge=1)
 
-    # Before it, where the encoder has a fovea: how the robot looks, so that it is taught to look at what is not robot.
+    # Before all stages, where the model has a body image: how the robot looks. By it a fovea is taught where to look.
     body_steps: int = Field(default=5000, ge=1)
 
     # Stage 1: JEPA, end to end from pixels and joints.

@@ -95,6 +95,9 @@ def train(
         model.encoder.fit(torch.from_numpy(training.state).flatten(0, 1).to(model.device))
     elif isinstance(model.encoder, (ConvEncoder, PretrainedEncoder)):
         model.encoder.fit(some_frames(training, config.seed).to(model.device))
+    before = {}
+    if config.model.body_channels:
+        before["body"] = fit_body(model, training, BodyConfig(seed=config.seed, steps=config.body_steps), fit)
     if config.objective == "clone":
         seconds, latents = _clone(model, training, config, fit)
     else:
@@ -105,7 +108,7 @@ def train(
     facts = {
         "version": __version__,
         "task": training.contract.name,
-        "seconds": {stage: round(value) for stage, value in seconds.items()},
+        "seconds": {stage: round(value) for stage, value in (before | seconds).items()},
         "config": config.model_dump(mode="json"),
         "episodes": list(training.actions.shape[:2]),
     }
@@ -158,10 +161,7 @@ def _world_model(
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
         if config.imitation_weight:
             parameters += model.policy.parameters()
-        gazes = None
-        if model.config.conv_fovea:
-            seconds["body"] = fit_body(model, training, BodyConfig(seed=config.seed, steps=config.body_steps), fit)
-            gazes = unexplained(model, training, progress)
+        gazes = unexplained(model, training, progress) if model.config.conv_fovea else None
         loss = JEPALoss(model, training, config, gazes)
         muon = {"muon_lr": config.jepa_muon_lr, "muons": wide}
         seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr, **muon)

@@ -19,7 +19,7 @@ class ModelConfig(BaseModel):
     conv_fovea: int = Field(
         default=0, ge=0, multiple_of=4, description="side, pixels, of a closer look at what is not the robot; 0: none"
     )
-    fovea_dim: int = Field(default=64, gt=0, description="of the latents, that say what is seen there")
+    fovea_dim: int = Field(default=64, gt=0, description="how many of the latents say what is seen there")
     conv_standardise: bool = Field(default=False, description="of images: give each the usual mean and deviation")
     vit_width: int = 192
     vit_depth: int = 12
