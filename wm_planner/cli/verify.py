@@ -26,7 +26,10 @@ def verify(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="measure what surprises anew, and store it in the checkpoint")
     ] = False,
-    data: Annotated[Path | None, typer.Option(help="dataset to fit linear probes to; fresh play when left out")] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="dataset to fit probes and judges to, its first 300 episodes; several: --data A --data B"),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="processes of the section that plans")] = 1,
     set: Annotated[list[str] | None, typer.Option(help="agent setting, such as horizon=12")] = None,
 ) -> None:
@@ -42,7 +45,7 @@ def verify(
         if output:
             require_writable(output)
     path = checkpoint or checkpoint_path(task)
-    lab = Lab(get_task(task), path, QUICK if quick else FULL, agent_config(set or []), workers, data)
+    lab = Lab(get_task(task), path, QUICK if quick else FULL, agent_config(set or []), workers, data or [])
     if calibrate:
         lab.recalibrate()
         console.print(f"stored in {path}: thresholds of surprise, from {lab.calibration.source}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from wm_planner.actor.agent import AgentConfig
 from wm_planner.data.collect import collect_episode
-from wm_planner.data.dataset import Episodes, read_episodes
+from wm_planner.data.dataset import Episodes, joined, read_episodes
 from wm_planner.sim.environment import Environment
 from wm_planner.sim.play import PLAY, Play
 from wm_planner.sim.tasks import Task
@@ -47,13 +48,13 @@ class Size(NamedTuple):
 
 FULL = Size(episodes=300, steps=40, scenes=100, contacts=200, events=100, trials=50)
 QUICK = Size(episodes=90, steps=24, scenes=20, contacts=40, events=30, trials=6)
-_FITTED = 300  # episodes of a given dataset that probes are fitted to
+_FITTED = 300  # episodes of each given dataset that probes are fitted to
 
 
 class Lab:
     """One checkpoint, one task. Fresh play is collected when a section first asks for it.
 
-    data: the dataset that probes are fitted to; two thirds of the fresh play when there is none.
+    data: datasets that probes are fitted to; two thirds of the fresh play when there are none.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Lab:
         size: Size,
         agent: AgentConfig | None = None,
         workers: int = 1,
-        data: Path | None = None,
+        data: Sequence[Path] = (),
     ) -> None:
         torch.set_num_threads(1)
         self.task, self.checkpoint, self.size = task, checkpoint, size
@@ -104,14 +105,14 @@ class Lab:
     @cached_property
     def fit(self) -> Playback:
         """What probes are fitted to."""
-        if self._data is not None:
-            return self._encoded(read_episodes(self._data, first=_FITTED))
+        if self._data:
+            return self._encoded(joined([read_episodes(path, first=_FITTED) for path in self._data]))
         return _part(self.fresh, slice(2 * self.size.episodes // 3))
 
     @cached_property
     def held_out(self) -> Playback:
         """Fresh play that nothing is fitted to."""
-        return self.fresh if self._data is not None else _part(self.fresh, slice(2 * self.size.episodes // 3, None))
+        return self.fresh if self._data else _part(self.fresh, slice(2 * self.size.episodes // 3, None))
 
     def _encoded(self, episodes: Episodes) -> Playback:
         return Playback(episodes, encode_all(self.model, episodes))
