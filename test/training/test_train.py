@@ -22,6 +22,7 @@ from wm_planner.training.split import VALIDATION_EPISODES, split
 from wm_planner.training.train import encode_all, train
 from wm_planner.world_model.checkpoint import CheckpointError, load_checkpoint, load_tensors, save_tensors
 from wm_planner.world_model.config import ModelConfig
+from wm_planner.world_model.model import WorldModel
 
 STAGES = ["jepa", "predictor", "critic", "stitch", "policy", "decoder"]
 
@@ -347,6 +348,16 @@ def test_an_encoder_that_has_to_tell_actions(episodes: Episodes, small_config: M
     first, last = (run.losses["jepa"][k]["imitation"] for k in (0, -1))
     assert last < 0.8 * first
     assert run.losses["policy"][0]["policy"] < 0.9 * first  # it goes on from what it was
+
+
+def test_latents_that_have_to_tell_the_joints(episodes: Episodes, small_config: ModelConfig, tmp_path: Path) -> None:
+    config = _config(small_config, jepa_steps=200, proprioception_weight=1.0, critic_steps=2)
+    run = _Run(tmp_path, episodes, config)
+    first, last = (run.losses["jepa"][k]["proprioception"] for k in (0, -1))
+    assert last < 0.8 * first
+    assert set(load_checkpoint(run.checkpoint, "cpu").model.state_dict()) == set(
+        WorldModel(episodes.contract, small_config).state_dict()
+    )  # what tells them was for training only
 
 
 def test_where_nothing_was_tried_there_is_nothing_to_imitate(

@@ -58,6 +58,9 @@ class TrainConfig(RolloutConfig):
     sigreg_weight: float = 0.09
     sigreg_samples: int = 256
     imitation_weight: float = Field(default=0.0, ge=0, description="of telling play's actions, beside futures; 0: none")
+    proprioception_weight: float = Field(
+        default=0.0, ge=0, description="of telling joints from latents, linearly, beside futures; 0: none"
+    )
 
     # Stages 3 and 4: critic and policy on frozen latents.
     critic_steps: int = 6000

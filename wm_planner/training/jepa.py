@@ -5,6 +5,9 @@ through both sides, no target network, no reconstruction (LeWM, 2026). Every fra
 
 An encoder with a fovea is taught where to look, besides (`gaze.py`).
 
+Proprioception: a linear map has to tell the joints from the latents. The predictor is given the joints besides, so
+latents need not hold where the robot is; whoever reads a latent alone (a critic, a probe) does need it.
+
 Imitation: the policy has to tell from the latents what play did, given a goal in hindsight. Futures can be predicted
 well from latents that hold the object to a few centimetres; what to do next depends on it to the centimetre.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wm_planner.data.dataset import Episodes
 from wm_planner.training.augment import augment
@@ -35,10 +38,19 @@ class JEPALoss:
     """Draws windows of (context + rollout) steps and returns the loss terms of one optimiser step.
 
     gazes: (N, T+1, 2), where the encoder's closer look should be; None: it has none.
+    telling: of the joints, from latents (., D) to normalised joints (., J), where `proprioception_weight` asks for it.
     """
 
-    def __init__(self, model: WorldModel, episodes: Episodes, config: TrainConfig, gazes: Tensor | None = None) -> None:
-        self._model, self._episodes, self._config, self._gazes = model, episodes, config, gazes
+    def __init__(
+        self,
+        model: WorldModel,
+        episodes: Episodes,
+        config: TrainConfig,
+        gazes: Tensor | None = None,
+        telling: nn.Linear | None = None,
+    ) -> None:
+        self._model, self._episodes, self._config = model, episodes, config
+        self._gazes, self._telling = gazes, telling
         self._length = model.contract.context_length + config.jepa_rollout
         self._half = half_precision(model.device)
         self._attempts = Attempts(episodes.attempts) if config.imitation_weight else None
@@ -74,6 +86,8 @@ class JEPALoss:
         }
         if gaze is not None and self._gazes is not None:
             terms["gaze"] = gaze_loss(gaze, self._gazes[episode, seen].flatten(0, 1))
+        if self._telling is not None:
+            terms["proprioception"] = cfg.proprioception_weight * (self._telling(latents) - joints).square().mean()
         if attempts is not None:
             joined = attempts.joined(episode, index[:, :-1], index[:, -2:-1])
             terms["imitation"] = cfg.imitation_weight * self._imitation(encoded, joints, actions, joined)

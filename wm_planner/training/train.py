@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wm_planner import __version__
 from wm_planner.data.dataset import Episodes
@@ -162,9 +162,13 @@ def _world_model(
         if config.imitation_weight:
             parameters += model.policy.parameters()
         gazes = unexplained(model, training, progress) if model.config.conv_fovea else None
-        loss = JEPALoss(model, training, config, gazes)
+        telling, trained = None, nn.ModuleDict({"model": model})
+        if config.proprioception_weight:
+            trained["telling"] = telling = nn.Linear(config.model.latent_dim, model.joint_mean.numel()).to(model.device)
+            parameters += telling.parameters()
+        loss = JEPALoss(model, training, config, gazes, telling)
         muon = {"muon_lr": config.jepa_muon_lr, "muons": wide}
-        seconds["jepa"] = fit("jepa", model, parameters, loss, config.jepa_steps, config.jepa_lr, **muon)
+        seconds["jepa"] = fit("jepa", trained, parameters, loss, config.jepa_steps, config.jepa_lr, **muon)
 
     latents = encode_all(model, training, config.camera_motion)
     seconds["predictor"] = fit_predictor(model, latents, config, fit)
