@@ -1,7 +1,8 @@
 """Stage 1: the JEPA loss. Predict the latents that actions lead to; keep latents Gaussian.
 
-loss = sum over k of |predicted z_{t+k} - encoded z_{t+k}|^2 + joints + lambda SIGReg(z) + mu imitation, gradients
-through both sides, no target network, no reconstruction (LeWM, 2026). Every frame is augmented on its own.
+loss = sum over k of |predicted z_{t+k} - encoded z_{t+k}|^2 + joints + lambda SIGReg(z) + nu proprioception +
+mu imitation, gradients through both sides, no target network, no reconstruction (LeWM, 2026). Every frame is augmented
+on its own.
 
 An encoder with a fovea is taught where to look, besides (`gaze.py`).
 
