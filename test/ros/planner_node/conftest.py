@@ -131,8 +131,9 @@ class Scene:
         wait_for(found, lambda: f"status {state!r} with {text!r}; last: {self.statuses[-1:]}")
         return self.statuses[-1]
 
-    def wait_for_log(self, text: str) -> None:
+    def wait_for_log(self, text: str, meanwhile: Callable[[], object] = lambda: None) -> None:
         def found() -> bool:
+            meanwhile()
             self._log += self._read_log()
             return text in self._log
 

@@ -37,8 +37,8 @@ def test_a_clock_that_jumps_back_starts_afresh_towards_the_same_goal(moving: Cal
 def test_right_after_a_jump_there_is_no_picture_to_make_a_goal_of(moving: Callable[..., Scene], peer: Peer) -> None:
     scene = moving(use_sim_time=True, prepare=_on_simulated_time)
     scene.sensors.close()
-    peer.publish("/clock", Clock(clock=stamp(1.0)), qos.CLOCK)
-    scene.wait_for_log("the clock went back to 1.")
+    # Nodes subscribe to /clock as best effort: one message may be lost.
+    scene.wait_for_log("the clock went back to 1.", lambda: peer.publish("/clock", Clock(clock=stamp(1.0)), qos.CLOCK))
     answer = peer.call("/planner/set_goal_from_camera", Trigger)
     assert not answer.success and "no image on /camera/image_raw since the clock went back" in answer.message
     scene.settle()
