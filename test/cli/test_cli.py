@@ -132,6 +132,10 @@ def test_collect_train_evaluate_inspect(tmp_path: Path, monkeypatch: pytest.Monk
             ["refine", "--checkpoint", "r/model.safetensors", "--data", "d", "--run", "r"],
             "output r/model.safetensors is the model that is to be trained further, expected another file",
         ),
+        (
+            ["calibrate", "--checkpoint", "m", "--data", "d", "--no-whiten-other"],
+            "--no-whiten-other is about --other, found none; give --other, or leave both out",
+        ),
         (["inspect", "nowhere.safetensors"], "no checkpoint at nowhere.safetensors"),
         (["inspect", "nowhere.yaml"], "no contract file at nowhere.yaml"),
         (

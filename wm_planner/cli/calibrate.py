@@ -40,6 +40,8 @@ def calibrate(
     from wm_planner.world_model.checkpoint import load_checkpoint, save_checkpoint
     from wm_planner.world_model.surprise import SLOW, STOP, Calibration
 
+    if not whiten_other and not other:
+        raise ValueError("--no-whiten-other is about --other, found none; give --other, or leave both out")
     nominal, shown = ([read_episodes(path) for path in paths or []] for paths in (data, other))
     require_one_contract([*nominal, *shown])
     model, facts = load_checkpoint(checkpoint, expected=nominal[0].contract)
