@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from wm_planner.configurator.contract import Contract
 from wm_planner.data.dataset import Episodes
@@ -239,6 +240,18 @@ def test_a_fovea_is_taught_where_to_look(
         gaze = load_checkpoint(run.checkpoint, "cpu").model.look(torch.from_numpy(episodes.frames[:6]).flatten(0, 1))[1]
     assert gaze is not None
     assert (gaze - square[:6].flatten(0, 1)).square().mean() < 0.3 * square[:6].flatten(0, 1).var(0).mean()
+
+
+@pytest.mark.parametrize("fovea", [0, 8])
+def test_latents_are_normalised_by_what_the_jepa_saw(
+    tmp_path: Path, episodes: Episodes, small_config: ModelConfig, fovea: int
+) -> None:
+    """Whatever has looked through the model before."""
+    sizes = small_config.model_copy(update={"conv_fovea": fovea, "fovea_dim": 4, "body_channels": 8})
+    run = _Run(tmp_path, episodes, _config(sizes, **FEW | {"body_steps": 2}))
+    encoder = load_checkpoint(run.checkpoint, "cpu").model.encoder
+    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm1d)]
+    assert [int(norm.num_batches_tracked) for norm in norms] == [FEW["jepa_steps"]] * (2 if fovea else 1)
 
 
 def test_a_pretrained_encoder_is_fitted_not_trained(

@@ -157,11 +157,11 @@ def _world_model(
     seconds: dict[str, float] = {}
     sees = not isinstance(model.encoder, StateEncoder)
     if sees and not isinstance(model.encoder, PretrainedEncoder):
-        model.train()
+        gazes = unexplained(model, training, progress) if model.config.conv_fovea else None
+        model.train()  # after that, which looks in evaluation mode
         parameters = [*model.encoder.parameters(), *model.predictor.parameters()]
         if config.imitation_weight:
             parameters += model.policy.parameters()
-        gazes = unexplained(model, training, progress) if model.config.conv_fovea else None
         telling, trained = None, nn.ModuleDict({"model": model})
         if config.proprioception_weight:
             trained["telling"] = telling = nn.Linear(config.model.latent_dim, model.joint_mean.numel()).to(model.device)
