@@ -1,4 +1,4 @@
-"""Refinement: a predictor learns on from play, and nothing else changes."""
+"""Refinement: a predictor learns on from play, critic and policy where asked, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -65,6 +65,16 @@ def test_the_predictor_learns_and_nothing_else_changes(checkpoint: Path, play: E
     assert stored["refined"][0]["episodes"] == [12, 20] and "surprise" in stored
     again = refine(load_checkpoint(output, "cpu"), [play], RefineConfig(**CONFIG), tmp_path / "more", tmp_path / "m")
     assert len(again["refined"]) == 2
+
+
+def test_critic_and_policy_learn_where_asked(checkpoint: Path, play: Episodes, tmp_path: Path) -> None:
+    output = tmp_path / "after.safetensors"
+    config = RefineConfig(**CONFIG | {"predictor_steps": 0}, critic_steps=40, policy_steps=40, heads_batch=32)
+    facts = refine(load_checkpoint(checkpoint, "cpu"), [play], config, tmp_path / "run", output)
+    before, after = load_tensors(checkpoint)[0], load_tensors(output)[0]
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"critic", "policy"}
+    assert set(facts["refined"][0]["seconds"]) == {"predictor", "critic", "policy"}
 
 
 def test_a_predictor_begins_to_be_modulated_from_what_it_was(checkpoint: Path, play: Episodes, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def refine(
     config: Annotated[Path | None, typer.Option(help="YAML of RefineConfig fields; defaults when left out")] = None,
     output: Annotated[Path | None, typer.Option(help="checkpoint; <run>/model.safetensors when left out")] = None,
 ) -> None:
-    """Train a model's predictor further, and nothing else. Run it again to resume."""
+    """Train a model's predictor further, and its critic and policy if asked. Run it again to resume."""
     from wm_planner.data.dataset import read_episodes
     from wm_planner.training.allocator import keep_freed_memory
     from wm_planner.training.refine import RefineConfig

@@ -32,10 +32,22 @@ class RolloutConfig(StageConfig):
     )
 
 
-class TrainConfig(RolloutConfig):
+class HeadsConfig(StageConfig):
+    """How critic and policy learn from frozen latents."""
+
+    critic_steps: int = Field(default=6000, ge=0)
+    stitch_steps: int = Field(default=0, ge=0, description="of the critic towards shortest paths; 0: none")
+    stitch_edge: float = Field(default=8.0, gt=0, description="control steps up to which the critic is trusted there")
+    policy_steps: int = Field(default=6000, ge=0)
+    heads_batch: int = 512
+    heads_lr: float = 5e-4
+    critic_quantile: float = Field(default=0.3, gt=0, lt=1, description="of the times play took: lower is bolder")
+
+
+class TrainConfig(RolloutConfig, HeadsConfig):
     """Budgets are in optimiser steps, so the same configuration gives the same model on any machine.
 
-    Stage 2, the predictor, is RolloutConfig's.
+    Stage 2, the predictor, is RolloutConfig's; stages 3 and 4, critic and policy, are HeadsConfig's.
     """
 
     objective: Literal["world model", "clone"] = Field("world model", description="clone: the baseline without one")
@@ -61,15 +73,6 @@ class TrainConfig(RolloutConfig):
     proprioception_weight: float = Field(
         default=0.0, ge=0, description="of telling joints from latents, linearly, beside futures; 0: none"
     )
-
-    # Stages 3 and 4: critic and policy on frozen latents.
-    critic_steps: int = 6000
-    stitch_steps: int = Field(default=0, ge=0, description="of the critic towards shortest paths; 0: none")
-    stitch_edge: float = Field(default=8.0, gt=0, description="control steps up to which the critic is trusted there")
-    policy_steps: int = 6000
-    heads_batch: int = 512
-    heads_lr: float = 5e-4
-    critic_quantile: float = Field(default=0.3, gt=0, lt=1, description="of the times play took: lower is bolder")
 
     # Stage 5: the decoder, for looking only.
     decoder_steps: int = 1500

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_planner.training.config import TrainConfig
+from wm_planner.training.config import HeadsConfig
 from wm_planner.training.predictor import Latents
 from wm_planner.world_model.model import WorldModel
 from wm_planner.world_model.precision import half_precision
@@ -30,7 +30,7 @@ def hindsight_pairs(rng: np.random.Generator, ends: np.ndarray, count: int) -> t
 class CriticLoss:
     """Loss terms of one optimiser step over the critic; ends: see `attempt_ends`."""
 
-    def __init__(self, model: WorldModel, data: Latents, ends: np.ndarray, config: TrainConfig) -> None:
+    def __init__(self, model: WorldModel, data: Latents, ends: np.ndarray, config: HeadsConfig) -> None:
         self._model, self._data, self._ends, self._config = model, data, ends, config
         model.critic.train()
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_planner.training.config import TrainConfig
+from wm_planner.training.config import HeadsConfig
 from wm_planner.training.hindsight import Attempts
 from wm_planner.training.imitation import imitation
 from wm_planner.training.predictor import Latents
@@ -21,7 +21,7 @@ from wm_planner.world_model.precision import half_precision
 class PolicyLoss:
     """Loss terms of one optimiser step over the policy; attempts (N, T) as in `Episodes`."""
 
-    def __init__(self, model: WorldModel, data: Latents, attempts: np.ndarray, config: TrainConfig) -> None:
+    def __init__(self, model: WorldModel, data: Latents, attempts: np.ndarray, config: HeadsConfig) -> None:
         self._model, self._data, self._config = model, data, config
         self._attempts = Attempts(attempts)
         model.policy.train()

@@ -1,4 +1,5 @@
-"""A last stage, over a trained model: its predictor learns on, for longer or from more play; all else stays."""
+"""A last stage, over a trained model: its predictor learns on, for longer or from more play, and, where that is asked,
+its critic and its policy; all else stays."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ import torch
 from pydantic import Field
 
 from wm_planner.data.dataset import Episodes, joined
-from wm_planner.training.config import RolloutConfig
+from wm_planner.training.config import HeadsConfig, RolloutConfig
 from wm_planner.training.fingerprint import fingerprint
+from wm_planner.training.heads import fit_heads
 from wm_planner.training.loop import Progress, optimise, silent
 from wm_planner.training.predictor import Latents, fit_predictor
 from wm_planner.training.split import split
@@ -20,9 +22,11 @@ from wm_planner.world_model.checkpoint import Checkpoint
 from wm_planner.world_model.model import WorldModel
 
 
-class RefineConfig(RolloutConfig):
-    """How a trained predictor learns on."""
+class RefineConfig(RolloutConfig, HeadsConfig):
+    """How a trained predictor learns on, and critic and policy, should they."""
 
+    critic_steps: int = Field(default=0, ge=0)
+    policy_steps: int = Field(default=0, ge=0)
     modulation: int = Field(
         default=0, ge=0, description="predictor_modulation that it gets if it has none; 0: stays as it is"
     )
@@ -36,7 +40,8 @@ def refine(
     output: Path,
     progress: Progress = silent,
 ) -> dict:
-    """Train the predictor of `checkpoint` on the latents that its encoder makes of `datasets`; write `output`.
+    """Train the predictor of `checkpoint`, and what else `config` gives steps, on the latents that its encoder makes of
+    `datasets`; write `output`.
 
     Args:
         run: keeps resumable state.
@@ -60,10 +65,11 @@ def refine(
     made_of = fingerprint([config], training, [checkpoint.model])
     fit = functools.partial(optimise, run=run, made_of=made_of, save_every=config.save_every, progress=progress)
     latents = Latents(*map(torch.cat, zip(*(encode_all(model, part) for part in training))))
-    seconds = fit_predictor(model, latents, config, fit)
+    seconds = {"predictor": fit_predictor(model, latents, config, fit)}
+    seconds |= fit_heads(model, latents, known.attempts, config, fit, progress)
     refined = {
         "config": config.model_dump(mode="json"),
-        "seconds": round(seconds),
+        "seconds": {stage: round(value) for stage, value in seconds.items()},
         "episodes": list(known.actions.shape[:2]),
     }
     facts["refined"] = [*facts.get("refined", []), refined]

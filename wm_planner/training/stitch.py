@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 
-from wm_planner.training.config import TrainConfig
+from wm_planner.training.config import HeadsConfig
 from wm_planner.training.critic import hindsight_pairs, pinball
 from wm_planner.training.loop import Progress, silent
 from wm_planner.training.predictor import Latents
@@ -46,7 +46,7 @@ class StitchLoss:
     """Loss terms of one optimiser step over a critic that has been trained; ends: see `attempt_ends`."""
 
     def __init__(
-        self, model: WorldModel, data: Latents, ends: np.ndarray, config: TrainConfig, progress: Progress = silent
+        self, model: WorldModel, data: Latents, ends: np.ndarray, config: HeadsConfig, progress: Progress = silent
     ) -> None:
         self._model, self._data, self._ends, self._config = model, data, ends, config
         rng = np.random.default_rng([config.seed, 6])

@@ -20,19 +20,16 @@ from wm_planner.training.body import BodyConfig, fit_body
 from wm_planner.training.calibrate import LATE, calibrate, harmless_changes
 from wm_planner.training.clone import CloneLoss
 from wm_planner.training.config import TrainConfig
-from wm_planner.training.critic import CriticLoss
 from wm_planner.training.fingerprint import fingerprint
 from wm_planner.training.gaze import unexplained
-from wm_planner.training.hindsight import attempt_ends
+from wm_planner.training.heads import fit_heads, fit_policy
 from wm_planner.training.image import ImageLoss
 from wm_planner.training.jepa import JEPALoss
 from wm_planner.training.loop import Fit, Progress, optimise, silent
 from wm_planner.training.optimiser import wide
-from wm_planner.training.policy import PolicyLoss
 from wm_planner.training.predictor import Latents, fit_predictor
 from wm_planner.training.probe import HORIZONS, probe
 from wm_planner.training.split import split
-from wm_planner.training.stitch import StitchLoss
 from wm_planner.world_model.checkpoint import auto_device, save_checkpoint
 from wm_planner.world_model.model import WorldModel
 
@@ -142,12 +139,7 @@ def _clone(model: WorldModel, training: Episodes, config: TrainConfig, fit: Fit)
     loss = CloneLoss(model, training, config)
     clone = fit("clone", model, parameters, loss, config.jepa_steps, config.jepa_lr)
     latents = encode_all(model, training, config.camera_motion)
-    return {"clone": clone, "policy": _policy(model, latents, training, config, fit)}, latents
-
-
-def _policy(model: WorldModel, latents: Latents, training: Episodes, config: TrainConfig, fit: Fit) -> float:
-    loss = PolicyLoss(model, latents, training.attempts, config)
-    return fit("policy", model, [*model.policy.parameters()], loss, config.policy_steps, config.heads_lr)
+    return {"clone": clone, "policy": fit_policy(model, latents, training.attempts, config, fit)}, latents
 
 
 def _world_model(
@@ -172,13 +164,7 @@ def _world_model(
 
     latents = encode_all(model, training, config.camera_motion)
     seconds["predictor"] = fit_predictor(model, latents, config, fit)
-    ends, parameters = attempt_ends(training.attempts), [*model.critic.parameters()]
-    critic = CriticLoss(model, latents, ends, config)
-    seconds["critic"] = fit("critic", model, parameters, critic, config.critic_steps, config.heads_lr)
-    if config.stitch_steps:
-        stitch = StitchLoss(model, latents, ends, config, progress)
-        seconds["stitch"] = fit("stitch", model, parameters, stitch, config.stitch_steps, config.heads_lr)
-    seconds["policy"] = _policy(model, latents, training, config, fit)
+    seconds |= fit_heads(model, latents, training.attempts, config, fit, progress)
     if sees:
         parameters = [*model.decoder.parameters()]
         decode = ImageLoss(model.decoder, latents.latents, training.frames, (config.seed, 3), config.decoder_batch)
