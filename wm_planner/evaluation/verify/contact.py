@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wm_planner.evaluation.verify.classifier import Classifier
 from wm_planner.evaluation.verify.figures import bars
-from wm_planner.evaluation.verify.lab import Lab
+from wm_planner.evaluation.verify.lab import Lab, Playback
 from wm_planner.evaluation.verify.section import Section, Verdict
 from wm_planner.training.probe import positions
 from wm_planner.world_model.model import Context
@@ -18,7 +18,7 @@ from wm_planner.world_model.model import Context
 STEPS = 8
 MOVES = 0.01  # metres that count as moved
 _FAR = {"under 1 mm": 0.0, "1 to 10 mm": 0.001, "1 to 3 cm": MOVES, "over 3 cm": 0.03}  # metres, at least
-_PAIRS = 40_000  # of moments, that the judge is fitted to
+_PAIRS = 40_000  # of moments of play, and of strokes, that the judge is fitted to
 _ASIDE = 0.09  # metres from the object's centre at which passes go at most
 
 
@@ -78,14 +78,20 @@ def balanced(guess: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _judge(lab: Lab) -> Classifier:
-    """Says of two latents whether the object moved in between; fitted to encodings of any two moments of an episode."""
-    z, episodes = lab.fit.latents.latents, lab.fit.episodes
+    """Says of two latents whether the object moved in between; fitted to encodings of what was really seen."""
+    features, moved = zip(*(_moments(playback) for playback in (lab.fit, lab.strokes)))
+    return Classifier(torch.cat(features), torch.cat(moved))
+
+
+def _moments(playback: Playback) -> tuple[Tensor, Tensor]:
+    """Any two moments of an episode, (N, 2 D), and whether the object moved in between, (N,) bool."""
+    z, episodes = playback.latents.latents, playback.episodes
     place = torch.from_numpy(episodes.state[..., positions(episodes)["cube"]])
     n, length = place.shape[:2]
     rng = np.random.default_rng(0)
     episode, (begin, end) = rng.integers(n, size=_PAIRS), np.sort(rng.integers(length, size=(2, _PAIRS)), axis=0)
     moved = (place[episode, end] - place[episode, begin]).norm(dim=-1) > MOVES
-    return Classifier(_between(z[episode, begin], z[episode, end]), moved)
+    return _between(z[episode, begin], z[episode, end]), moved
 
 
 def _between(begin: Tensor, end: Tensor) -> Tensor:

@@ -99,8 +99,12 @@ class Lab:
     @cached_property
     def fresh(self) -> Playback:
         """Play that nothing was trained on."""
-        played = [collect_episode(self.env, PLAY_SEED, i, self.size.steps) for i in range(self.size.episodes)]
-        return self._encoded(Episodes.of((np.stack(arrays) for arrays in zip(*played)), self.env.contract))
+        return self._played(None)
+
+    @cached_property
+    def strokes(self) -> Playback:
+        """Play broken off by strokes past the object that nothing was trained on."""
+        return self._played("strokes")
 
     @cached_property
     def fit(self) -> Playback:
@@ -113,6 +117,11 @@ class Lab:
     def held_out(self) -> Playback:
         """Fresh play that nothing is fitted to."""
         return self.fresh if self._data else _part(self.fresh, slice(2 * self.size.episodes // 3, None))
+
+    def _played(self, explore: str | None) -> Playback:
+        size, env = self.size, self.env
+        played = [collect_episode(env, PLAY_SEED, i, size.steps, explore=explore) for i in range(size.episodes)]
+        return self._encoded(Episodes.of((np.stack(arrays) for arrays in zip(*played)), env.contract))
 
     def _encoded(self, episodes: Episodes) -> Playback:
         return Playback(episodes, encode_all(self.model, episodes))
